@@ -1,0 +1,1 @@
+"""Keeps: captures, seals, plays and destroys recordings."""

@@ -1,0 +1,1 @@
+"""Carries: signalling events between people, and media from people to the recorder."""
