@@ -13,7 +13,7 @@ class Kind(StrEnum):
 
     USER = "usr"
     SESSION = "ses"
-    TOKEN = "tok"
+    TOKEN = "tok"  # noqa: S105  # a prefix, not a password
     VISIT = "vis"
     LINK = "lnk"
     CODE = "cod"
