@@ -1,0 +1,173 @@
+// The direct connection between two browsers: perfect negotiation, ICE restart, chat on a data channel.
+import { onDescription } from "../state/signal.js";
+
+/** @typedef {{description?: RTCSessionDescriptionInit | null, candidate?: RTCIceCandidateInit | null}} Message */
+
+/** Events: `far` (streams changed), `state`, `chat` (detail: text). */
+export class Peer extends EventTarget {
+  #making = false;
+  #settling = false;
+  #ignoring = false;
+  /** @type {Promise<void>} one message after the other */
+  #queue = Promise.resolve();
+  /** @type {RTCRtpSender | null} */ #audio = null;
+  /** @type {RTCRtpSender | null} */ #video = null;
+  /** @type {RTCRtpTransceiver | null} */ #screen = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #restart;
+  far = new MediaStream();
+  farScreen = new MediaStream();
+
+  /**
+   * @param {{polite: boolean, iceServers: RTCIceServer[], send: (message: Message) => void,
+   *   tracks: {audio: MediaStreamTrack | null, video: MediaStreamTrack | null}}} options
+   */
+  constructor({ polite, iceServers, send, tracks }) {
+    super();
+    this.polite = polite;
+    this.tracks = { ...tracks };
+    this.send = send;
+    this.connection = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
+    this.chat = this.connection.createDataChannel("chat", { negotiated: true, id: 0 });
+    this.chat.addEventListener("message", ({ data }) => this.#tell("chat", String(data).slice(0, 4000)));
+    this.#listen();
+    // Only the impolite side opens with the two lines; the polite one answers on them, so there is no pair of pairs.
+    if (!polite) this.#openLines();
+  }
+
+  #openLines() {
+    const audio = this.connection.addTransceiver("audio", { direction: "sendrecv" });
+    const video = this.connection.addTransceiver("video", { direction: "sendrecv" });
+    this.#adopt(audio, video);
+  }
+
+  /** @param {RTCRtpTransceiver} audio @param {RTCRtpTransceiver} video */
+  #adopt(audio, video) {
+    this.#audio = audio.sender;
+    this.#video = video.sender;
+    void this.#audio.replaceTrack(this.tracks.audio);
+    void this.#video.replaceTrack(this.tracks.video);
+  }
+
+  #listen() {
+    const pc = this.connection;
+    pc.addEventListener("negotiationneeded", () => void this.#offer());
+    pc.addEventListener("icecandidate", ({ candidate }) => this.send({ candidate: candidate?.toJSON() ?? null }));
+    pc.addEventListener("track", ({ track, transceiver }) => this.#came(track, transceiver));
+    pc.addEventListener("connectionstatechange", () => this.#stateChanged());
+    const moved = () => pc.restartIce();
+    addEventListener("online", moved);
+    const network = /** @type {any} */ (navigator).connection;
+    network?.addEventListener?.("change", moved);
+    this.#forget = () => {
+      removeEventListener("online", moved);
+      network?.removeEventListener?.("change", moved);
+    };
+  }
+
+  /** @type {() => void} */ #forget = () => {};
+
+  #stateChanged() {
+    const state = this.connection.connectionState;
+    clearTimeout(this.#restart);
+    if (state === "failed") this.connection.restartIce();
+    if (state === "disconnected") this.#restart = setTimeout(() => this.connection.restartIce(), 2500);
+    this.#tell("state", state);
+  }
+
+  /** @param {MediaStreamTrack} track @param {RTCRtpTransceiver} transceiver */
+  #came(track, transceiver) {
+    const camera = this.#mids();
+    const stream = track.kind === "video" && camera.video && transceiver !== camera.video ? this.farScreen : this.far;
+    for (const old of stream.getTracks()) if (old.kind === track.kind) stream.removeTrack(old);
+    stream.addTrack(track);
+    for (const kind of ["mute", "unmute", "ended"]) track.addEventListener(kind, () => this.#tell("far", null));
+    this.#tell("far", null);
+  }
+
+  /** The first line of each kind is microphone and camera; later video lines are screens. */
+  #mids() {
+    const [audio, video] = ["audio", "video"].map((kind) =>
+      this.connection.getTransceivers().find((one) => one.receiver.track.kind === kind) ?? null);
+    return { audio, video };
+  }
+
+  async #offer() {
+    try {
+      this.#making = true;
+      await this.connection.setLocalDescription();
+      this.send({ description: this.connection.localDescription });
+    } finally {
+      this.#making = false;
+    }
+  }
+
+  /** Take what the other side sent. @param {Message} message */
+  take(message) {
+    this.#queue = this.#queue.then(() => this.#handle(message)).catch((error) => {
+      if (!this.#ignoring) this.#tell("trouble", String(error?.name ?? error));
+    });
+    return this.#queue;
+  }
+
+  /** @param {Message} message */
+  async #handle({ description, candidate }) {
+    if (description) return this.#describe(description);
+    if (candidate) await this.connection.addIceCandidate(candidate).catch((error) => { if (!this.#ignoring) throw error; });
+    return undefined;
+  }
+
+  /** @param {RTCSessionDescriptionInit} description */
+  async #describe(description) {
+    const pc = this.connection;
+    const verdict = onDescription(
+      { polite: this.polite, making: this.#making, signaling: pc.signalingState, settling: this.#settling }, description.type);
+    this.#ignoring = verdict === "ignore";
+    if (this.#ignoring) return;
+    this.#settling = description.type === "answer";
+    await pc.setRemoteDescription(description);
+    this.#settling = false;
+    if (description.type !== "offer") return;
+    this.#answerOnLines();
+    await pc.setLocalDescription();
+    this.send({ description: pc.localDescription });
+  }
+
+  #answerOnLines() {
+    const { audio, video } = this.#mids();
+    if (this.#audio || !audio || !video) return;
+    audio.direction = "sendrecv";
+    video.direction = "sendrecv";
+    this.#adopt(audio, video);
+  }
+
+  /** Swap microphone or camera without negotiation. @param {"audio" | "video"} kind @param {MediaStreamTrack | null} track */
+  async use(kind, track) {
+    this.tracks[kind] = track;
+    await (kind === "audio" ? this.#audio : this.#video)?.replaceTrack(track);
+  }
+
+  /** @param {MediaStreamTrack | null} track the screen, or null to stop */
+  async share(track) {
+    if (track && !this.#screen) this.#screen = this.connection.addTransceiver(track, { direction: "sendonly" });
+    else if (this.#screen) {
+      this.#screen.direction = track ? "sendonly" : "inactive";
+      await this.#screen.sender.replaceTrack(track);
+    }
+  }
+
+  /** @param {string} text @returns {boolean} whether it went out */
+  say(text) {
+    if (this.chat.readyState !== "open") return false;
+    this.chat.send(text);
+    return true;
+  }
+
+  /** @param {string} name @param {unknown} detail */
+  #tell(name, detail) { this.dispatchEvent(new CustomEvent(name, { detail })); }
+
+  close() {
+    clearTimeout(this.#restart);
+    this.#forget();
+    this.connection.close();
+  }
+}

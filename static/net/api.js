@@ -1,0 +1,48 @@
+// Talking HTTP: JSON in, JSON out, every refusal a Problem with a stable code.
+
+/** A refusal of the server (RFC 9457). */
+export class Problem extends Error {
+  /** @param {number} status @param {{code?: string, retry_after?: number, tries_left?: number}} body */
+  constructor(status, body) {
+    super(body.code ?? `http_${status}`);
+    this.status = status;
+    this.code = body.code ?? `http_${status}`;
+    this.retryAfter = body.retry_after ?? null;
+    this.triesLeft = body.tries_left ?? null;
+  }
+}
+
+/**
+ * @param {string} method
+ * @param {string} path below /api/v1
+ * @param {unknown} [body]
+ * @returns {Promise<any>}
+ */
+export async function call(method, path, body) {
+  let answer;
+  try {
+    answer = await fetch(`/api/v1${path}`, {
+      method,
+      headers: body === undefined ? {} : { "Content-Type": "application/json" },
+      body: body === undefined ? undefined : JSON.stringify(body),
+      cache: "no-store",
+      credentials: "same-origin",
+    });
+  } catch {
+    throw new Problem(0, { code: "offline" });
+  }
+  if (answer.status === 204) return null;
+  const type = answer.headers.get("Content-Type") ?? "";
+  const content = type.includes("json") ? await answer.json() : {};
+  if (!answer.ok) throw new Problem(answer.status, content);
+  return content;
+}
+
+/** The code of anything thrown. @param {unknown} error */
+export const codeOf = (error) => (error instanceof Problem ? error.code : "failed");
+
+/** A query string without empty values. @param {Record<string, string | number | null | undefined>} values */
+export function query(values) {
+  const kept = Object.entries(values).filter(([, value]) => value !== "" && value !== null && value !== undefined);
+  return kept.length ? `?${new URLSearchParams(kept.map(([name, value]) => [name, String(value)]))}` : "";
+}

@@ -1,0 +1,127 @@
+// The clinician's side of a visit.
+import { Devices } from "../call/devices.js";
+import { Session } from "../call/session.js";
+import { knocking, partner } from "../state/visit.js";
+import { noticeArrival, titleBadge } from "../ui/arrivals.js";
+import { askPurpose } from "../ui/asking.js";
+import { callRoom } from "../ui/callroom.js";
+import { ask, fill, h } from "../ui/dom.js";
+import { clock, t, wordsFor } from "../ui/i18n.js";
+import { icon } from "../ui/icons.js";
+import { panelFrame } from "../ui/panel.js";
+import { staffPage } from "../ui/shell.js";
+
+let live = true;
+const { session: staff, main } = await staffPage("call.title", () => live);
+const visit = location.pathname.split("/")[2];
+fill(main, h("p", { role: "status" }, t("call.preparing")));
+const devices = new Devices();
+await devices.open();
+const session = new Session({ visit }, devices);
+
+/** @param {Parameters<typeof icon>[0]} name @param {import("../ui/i18n.js").Key} key @param {string} id @param {() => unknown} act */
+const control = (name, key, id, act) =>
+  h("button", { type: "button", id, onclick: act }, h("span", { class: "disc" }, icon(name)), h("span", {}, t(key)));
+const record = control("record", "record.ask", "record", askToRecord);
+const people = control("people", "call.people", "people", togglePeople);
+const end = control("stop", "call.end", "end", endVisit);
+const room = callRoom(session, { title: (view) => view.visit.patient_name ?? t("call.title"), extra: [record, people, end], onleave: leave });
+const door = h("div", { class: "stack", id: "door", "aria-live": "assertive" });
+const facts = h("div", { class: "stack" });
+const panel = panelFrame(t("call.people"), togglePeople, door, facts);
+room.show();
+room.stage.root.append(panel);
+room.stage.root.setAttribute("aria-label", staff.clinic.name);
+let waiting = new Set();
+
+session.addEventListener("view", draw);
+session.addEventListener("ended", (event) => over(/** @type {CustomEvent} */ (event).detail));
+session.addEventListener("replaced", () => over("replaced"));
+
+function draw() {
+  const view = session.view;
+  if (!view) return;
+  const here = knocking(view);
+  for (const person of here) if (!waiting.has(person.participant)) noticeArrival({ visit, name: "" });
+  waiting = new Set(here.map((person) => person.participant));
+  titleBadge(t("call.title"), here.length);
+  fill(door, ...here.map(knock));
+  fill(facts, ...about(view));
+  if (here.length && !panel.isConnected) togglePeople();
+  const running = ["asking", "starting", "recording", "paused"].includes(view.recording.state);
+  fill(record, h("span", { class: "disc" }, icon(running ? "stop" : "record")), h("span", {}, t(running ? "record.stop" : "record.ask")));
+  record.disabled = !running && !partner(view);
+}
+
+/** @param {import("../state/visit.js").Person} person */
+function knock(person) {
+  return h("div", { class: "knock" },
+    h("p", {}, t("door.waits", { name: person.name ?? t("role.patient"), time: person.since ? clock(person.since) : "" })),
+    h("div", { class: "actions" },
+      h("button", { class: "primary admit", onclick: () => session.act("admit", { participant: person.participant }) }, t("door.admit")),
+      h("button", { class: "danger", onclick: () => remove(person) }, t("door.remove"))));
+}
+
+/** @param {import("../state/visit.js").View} view */
+function about(view) {
+  const person = partner(view);
+  if (!person) return [h("p", { class: "quiet" }, t(knocking(view).length ? "door.choose" : "door.nobody"))];
+  return [
+    h("h3", {}, person.name ?? t("role.patient")),
+    h("dl", { class: "facts small" },
+      h("dt", {}, t("facts.location")), h("dd", { id: "location" }, person.location ?? "–"),
+      h("dt", {}, t("facts.callback")), h("dd", { id: "callback" }, person.callback ?? "–"),
+      h("dt", {}, t("facts.sound")), h("dd", {}, t(person.audio ? "on" : "off")),
+      h("dt", {}, t("facts.picture")), h("dd", {}, t(person.video ? "on" : "off")),
+      h("dt", {}, t("facts.quality")), h("dd", {}, t(/** @type {any} */ (`quality.${person.quality ?? "unknown"}`)))),
+    h("div", { class: "actions" },
+      h("button", { class: "small", id: "forbid", onclick: () => session.act("screen_policy", { forbidden: !view.screen_forbidden }) },
+        t(view.screen_forbidden ? "screen.allow" : "screen.forbid")),
+      h("button", { class: "small danger", id: "remove", onclick: () => remove(person) }, t("door.remove"))),
+  ];
+}
+
+/** @param {import("../state/visit.js").Person} person */
+async function remove(person) {
+  const sure = await ask(t("door.remove"), (close) => [h("p", {}, t("door.remove.sure")),
+    h("div", { class: "actions end" }, h("button", { onclick: () => close(null) }, t("cancel")),
+      h("button", { class: "danger primary", onclick: () => close(true) }, t("door.remove")))]);
+  if (sure) await session.act("remove", { participant: person.participant });
+}
+
+async function askToRecord() {
+  const state = session.view?.recording.state ?? "none";
+  if (state !== "none") return session.act("recording.stop");
+  const purpose = await askPurpose();
+  if (purpose && (await session.act("recording.ask", { purpose }))) room.stage.say(t("record.asked"));
+  return undefined;
+}
+
+function togglePeople() {
+  if (panel.isConnected) panel.remove();
+  else room.stage.root.append(panel);
+  people.setAttribute("aria-pressed", String(panel.isConnected));
+}
+
+async function endVisit() {
+  const sure = await ask(t("call.end"), (close) => [h("p", {}, t("call.end.sure")),
+    h("div", { class: "actions end" }, h("button", { onclick: () => close(null) }, t("cancel")),
+      h("button", { class: "danger primary", id: "end-go", onclick: () => close(true) }, t("call.end")))]);
+  if (sure) await session.act("end");
+}
+
+function leave() {
+  return session.leave();
+}
+
+/** @param {string} reason */
+function over(reason) {
+  live = false;
+  room.hide();
+  devices.close();
+  if (reason === "ended" || reason === "left") location.assign("/visits");
+  else {
+    fill(document.body, h("main", { class: "narrow centre" }, h("div", { class: "card stack" },
+      h("h1", {}, t("over.title")), h("p", {}, wordsFor(reason)), h("a", { class: "button primary", href: "/visits" }, t("nav.visits")))));
+  }
+}

@@ -1,0 +1,50 @@
+// Sign-in: name, password, one-time code.
+import { call, codeOf, Problem } from "../net/api.js";
+import { field, fill, h } from "../ui/dom.js";
+import { t, wordsFor } from "../ui/i18n.js";
+import { about, home, openPage } from "../ui/shell.js";
+
+const { clinic, demo } = await about();
+const main = openPage(clinic, demo);
+document.title = `${t("signin.title")} · ${clinic.name}`;
+
+/** @param {{user: {role: string}}} session */
+function enter(session) {
+  const wished = new URLSearchParams(location.search).get("next") ?? "";
+  location.replace(/^\/[a-z]/.test(wished) ? wished : home(session.user.role));
+}
+
+const held = await call("GET", "/session").catch(() => null);
+if (held) enter(held);
+else show();
+
+function show() {
+  const login = h("input", { name: "login", autocomplete: "username", required: true, autocapitalize: "none", spellcheck: "false" });
+  const password = h("input", { name: "password", type: "password", autocomplete: "current-password", required: true });
+  const code = h("input", { name: "code", autocomplete: "one-time-code", required: true, maxlength: 20 });
+  const error = h("p", { class: "error", role: "alert" });
+  const button = h("button", { class: "primary wide", type: "submit" }, t("signin.go"));
+  const form = h("form", { class: "stack card", onsubmit: submit },
+    h("h1", {}, t("signin.title")),
+    field(t("signin.login"), login), field(t("signin.password"), password), field(t("signin.code"), code, t("signin.code.hint")),
+    error, button);
+  fill(main, form, h("p", { class: "quiet small foot" }, t("signin.patients")));
+  login.focus();
+
+  /** @param {SubmitEvent} event */
+  async function submit(event) {
+    event.preventDefault();
+    button.disabled = true;
+    error.textContent = "";
+    try {
+      enter(await call("POST", "/session", { login: login.value, password: password.value, code: code.value.replaceAll(" ", "") }));
+    } catch (problem) {
+      const wait = problem instanceof Problem && problem.retryAfter;
+      error.textContent = wait ? t("signin.wait", { seconds: Math.ceil(wait) }) : wordsFor(codeOf(problem));
+      code.value = "";
+      code.focus();
+    } finally {
+      button.disabled = false;
+    }
+  }
+}

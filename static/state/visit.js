@@ -1,0 +1,44 @@
+// What the server says of a visit, and what follows from it for the page. Pure.
+
+/** @typedef {{participant: string, role: string, name?: string, state: string, online: boolean, page: string | null, since?: string,
+ *   audio: boolean, video: boolean, screen: boolean, quality?: number | null, location?: string, callback?: string}} Person */
+/** @typedef {{state: string, recording: string | null, request: string | null, purpose: string | null,
+ *   started_at: string | null, answers: {participant: string, answer: string | null}[], reason: string | null}} Recording */
+/** @typedef {{revision: number, at: string, visit: {id: string, state: string, scheduled_at: string, minutes: number,
+ *   patient_name?: string, clinician_name: string}, self: {participant: string, role: string, state: string},
+ *   participants: Person[], polite: boolean, screen_forbidden: boolean, recording: Recording}} View */
+
+/** The newer of two views; an older or repeated one changes nothing.
+ * @param {View | null} held @param {View} came @returns {View} */
+export const newer = (held, came) => (held && came.revision <= held.revision ? held : came);
+
+/** @param {View} view @returns {Person[]} everybody but me */
+export const others = (view) => view.participants.filter((person) => person.participant !== view.self.participant);
+
+/** @param {View} view @returns {Person | null} the one I talk with */
+export const partner = (view) => others(view).find((person) => person.state === "admitted") ?? null;
+
+/** @param {View} view @returns {Person[]} who stands at the door */
+export const knocking = (view) => others(view).filter((person) => person.state === "waiting");
+
+/** Where this page stands. @param {View} view @returns {"waiting" | "call" | "over"} */
+export function place(view) {
+  if (["ended", "cancelled", "expired"].includes(view.visit.state) || view.self.state === "removed") return "over";
+  return view.self.state === "admitted" ? "call" : "waiting";
+}
+
+/** The recording light: derived, never set by hand. @param {Recording} recording
+ * @returns {{state: string, key: string}} */
+export function light(recording) {
+  const known = ["asking", "starting", "recording", "paused", "stopping"];
+  const state = known.includes(recording.state) ? recording.state : "none";
+  return { state, key: `light.${state}` };
+}
+
+/** Whether the person in front of this page still owes an answer. @param {View} view */
+export const owesAnswer = (view) =>
+  view.recording.state === "asking" &&
+  view.recording.answers.some((one) => one.participant === view.self.participant && one.answer === null);
+
+/** Whether media flows to the recorder, as far as this page may know. @param {Recording} recording */
+export const captured = (recording) => ["starting", "recording", "paused"].includes(recording.state);

@@ -1,0 +1,169 @@
+// Dialogs around a visit: book, edit, link.
+import { call, codeOf } from "../net/api.js";
+import { ask, field, fill, h, tell } from "./dom.js";
+import { dayAndTime, t, wordsFor } from "./i18n.js";
+import { icon } from "./icons.js";
+
+/** @typedef {{id: string, url: string, channel: string, passcode?: string | null, not_before: string, expires_at: string}} Issued */
+
+/** @param {string} name @param {string} value @param {Record<string, unknown>} [more] */
+const input = (name, value, more = {}) => h("input", { name, value, ...more });
+
+/** A `datetime-local` value in the browser's zone. @param {Date} date */
+const local = (date) => new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+
+/** @param {string} name @param {[string, string][]} choices @param {string} [value] */
+function choose(name, choices, value = choices[0][0]) {
+  const select = h("select", { name });
+  for (const [code, words] of choices) select.append(new Option(words, code, code === value, code === value));
+  return select;
+}
+
+/** Parts of the form that booking and editing share. @param {any} visit */
+function parts(visit) {
+  return {
+    name: input("name", visit?.patient.name ?? "", { required: true, maxlength: 120, autocomplete: "off" }),
+    contact: input("contact", visit?.patient.contact ?? "", { maxlength: 200, autocomplete: "off" }),
+    birth: input("birth", visit?.patient.birth_date ?? "", { type: "date" }),
+    when: input("when", local(visit ? new Date(visit.scheduled_at) : new Date()), { type: "datetime-local", required: true }),
+    minutes: input("minutes", String(visit?.minutes ?? 30), { type: "number", min: 5, max: 480, required: true }),
+    assurance: choose("assurance", [["standard", t("book.standard")], ["high", t("book.high")]], visit?.assurance),
+    planned: h("input", { type: "checkbox", name: "planned", checked: Boolean(visit?.recording_planned) }),
+  };
+}
+
+/** @param {ReturnType<typeof parts>} p */
+const asBody = (p) => ({
+  patient: { name: p.name.value.trim(), contact: p.contact.value.trim() || null, birth_date: p.birth.value || null },
+  scheduled_at: new Date(p.when.value).toISOString(),
+  minutes: Number(p.minutes.value),
+  assurance: p.assurance.value,
+  recording_planned: p.planned.checked,
+});
+
+/** @param {ReturnType<typeof parts>} p */
+const asFields = (p) => [
+  field(t("book.name"), p.name), field(t("book.contact"), p.contact, t("book.contact.hint")),
+  h("div", { class: "pair" }, field(t("book.birth"), p.birth), field(t("book.assurance"), p.assurance)),
+  h("div", { class: "pair" }, field(t("book.when"), p.when), field(t("book.minutes"), p.minutes)),
+  h("label", { class: "choice" }, p.planned, h("span", {}, t("book.planned"))),
+];
+
+/** Run a form's work: button off, error in words. @param {HTMLButtonElement} button @param {HTMLElement} error @param {() => Promise<void>} work */
+async function trying(button, error, work) {
+  button.disabled = true;
+  error.textContent = "";
+  try {
+    await work();
+  } catch (problem) {
+    error.textContent = wordsFor(codeOf(problem));
+  } finally {
+    button.disabled = false;
+  }
+}
+
+/** @returns {Promise<{visit: any, link: Issued} | null>} */
+export function bookDialog() {
+  const p = parts(null);
+  const channel = channels();
+  const send = senders();
+  const error = h("p", { class: "error", role: "alert" });
+  const button = h("button", { class: "primary", type: "submit" }, t("book.go"));
+  return ask(t("visits.new"), (close) => [h("form", {
+    class: "stack",
+    onsubmit: (/** @type {Event} */ event) => {
+      event.preventDefault();
+      return trying(button, error, async () => close(await call("POST", "/visits",
+        { ...asBody(p), channel: channel.value, send: send.value || null })));
+    },
+  }, ...asFields(p),
+  h("div", { class: "pair" }, field(t("link.channel"), channel), field(t("link.send"), send)),
+  error, h("div", { class: "actions end" }, cancel(close), button))], "large");
+}
+
+/** @param {any} visit @returns {Promise<true | null>} whether something changed */
+export function editDialog(visit) {
+  const p = parts(visit);
+  const error = h("p", { class: "error", role: "alert" });
+  const button = h("button", { class: "primary", type: "submit" }, t("save"));
+  const drop = h("button", { class: "danger", type: "button" }, t("visits.cancel"));
+  return ask(t("visits.edit"), (close) => {
+    drop.addEventListener("click", () => trying(drop, error, async () => {
+      await call("PATCH", `/visits/${visit.id}`, { state: "cancelled" });
+      tell(t("visits.cancelled"));
+      close(true);
+    }));
+    return [h("form", {
+      class: "stack",
+      onsubmit: (/** @type {Event} */ event) => {
+        event.preventDefault();
+        return trying(button, error, async () => {
+          await call("PATCH", `/visits/${visit.id}`, asBody(p));
+          close(true);
+        });
+      },
+    }, ...asFields(p), error, h("div", { class: "actions end" }, drop, cancel(close), button))];
+  }, "large");
+}
+
+const channels = () => choose("channel", [
+  ["passcode", t("channel.passcode")], ["spoken", t("channel.spoken")], ["sms", t("channel.sms")], ["email", t("channel.email")],
+]);
+const senders = () => choose("send", [["", t("send.self")], ["email", t("send.email")], ["sms", t("send.sms")]]);
+
+/** @param {(value: null) => void} close */
+const cancel = (close) => h("button", { type: "button", onclick: () => close(null) }, t("cancel"));
+
+/** Show a fresh link once, or offer to make a new one. @param {any} visit @param {Issued | null} issued */
+export function linkDialog(visit, issued) {
+  return ask(t("link.title", { name: visit.patient.name }), (close) => {
+    const place = h("div", { class: "stack" });
+    if (issued) showLink(place, issued);
+    else reissue(place, visit);
+    return [place, h("div", { class: "actions end" }, h("button", { onclick: () => close(true) }, t("done")))];
+  }, "large");
+}
+
+/** @param {HTMLElement} place @param {Issued} issued */
+function showLink(place, issued) {
+  fill(place, h("p", {}, t("link.once")), copyLine(t("link.url"), issued.url, "link-url"),
+    issued.passcode && copyLine(t("link.passcode"), issued.passcode, "link-passcode"),
+    issued.passcode && h("p", { class: "note" }, t("link.passcode.tell")),
+    h("p", { class: "quiet small" }, t("link.window", { from: dayAndTime(issued.not_before), to: dayAndTime(issued.expires_at) })));
+}
+
+/** @param {HTMLElement} place @param {any} visit */
+function reissue(place, visit) {
+  const channel = channels();
+  const send = senders();
+  const error = h("p", { class: "error", role: "alert" });
+  const button = h("button", { class: "primary" }, t("link.new"));
+  const held = visit.links.find((/** @type {any} */ one) => one.state === "live" || one.state === "early");
+  button.addEventListener("click", () => trying(button, error, async () =>
+    showLink(place, await call("POST", `/visits/${visit.id}/links`, { channel: channel.value, send: send.value || null }))));
+  const budget = h("button", {}, t("link.budget"));
+  budget.addEventListener("click", () => trying(budget, error, async () => {
+    const fresh = await call("POST", `/visits/${visit.id}/links/${held.id}/code`);
+    fill(place, h("p", { role: "status" }, t("link.budget.done", { count: fresh.tries_left })),
+      fresh.passcode && copyLine(t("link.passcode"), fresh.passcode, "link-passcode"));
+  }));
+  const revoke = h("button", { class: "danger" }, t("link.revoke"));
+  revoke.addEventListener("click", () => trying(revoke, error, async () => {
+    await call("DELETE", `/visits/${visit.id}/links/${held.id}`);
+    fill(place, h("p", { role: "status" }, t("link.revoked")));
+  }));
+  fill(place, h("p", {}, t(held ? "link.held" : "link.none")),
+    h("div", { class: "pair" }, field(t("link.channel"), channel), field(t("link.send"), send)), error,
+    h("div", { class: "actions" }, button, held && budget, held && revoke));
+}
+
+/** A secret with its copy button. @param {string} label @param {string} value @param {string} id */
+export function copyLine(label, value, id) {
+  const line = h("input", { id, value, readonly: true });
+  line.addEventListener("focus", () => line.select());
+  const copy = h("button", { type: "button", "aria-label": `${t("copy")}: ${label}` }, icon("copy"));
+  copy.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(value).then(() => tell(t("copied")), () => line.select());
+  });
+  return h("div", { class: "field" }, h("label", { for: id }, label), h("div", { class: "secret-line" }, line, copy));
+}

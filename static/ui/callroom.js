@@ -1,0 +1,107 @@
+// A running call on a page, whoever's it is: stage, chat, sharing, consent.
+import { owesAnswer, place } from "../state/visit.js";
+import { askConsent, askDevices, previewScreen } from "./asking.js";
+import { fill, h, tell } from "./dom.js";
+import { t, wordsFor } from "./i18n.js";
+import { chatPanel } from "./panel.js";
+import { Stage } from "./stage.js";
+
+/** @typedef {import("../call/session.js").Session} Session */
+
+/**
+ * @param {Session} session
+ * @param {{title: (view: import("../state/visit.js").View) => string, extra?: HTMLElement[], onleave: () => void}} options
+ */
+export function callRoom(session, options) {
+  const stage = new Stage(session, { ...options, onchat: toggleChat, onshare: toggleShare, ondevices: () => askDevices(session.devices, [stage.far]) });
+  const chat = chatPanel(session, toggleChat);
+  /** @type {MediaStreamTrack | null} */
+  let screen = null;
+  let asking = false;
+  const withdraw = h("button", { class: "small danger", type: "button", id: "withdraw", hidden: true, onclick: () => session.withdraw() }, t("consent.withdraw"));
+  stage.light.after(withdraw);
+
+  function toggleChat() {
+    if (chat.panel.isConnected) chat.panel.remove();
+    else {
+      stage.root.append(chat.panel);
+      chat.focus();
+    }
+    stage.chat.disc.classList.remove("badge-dot");
+    stage.chat.button.setAttribute("aria-pressed", String(chat.panel.isConnected));
+  }
+
+  async function toggleShare() {
+    if (screen) return stopShare();
+    const track = await previewScreen();
+    if (!track) return undefined;
+    session.screen = true;
+    if (!(await session.act("media", flags()))) {
+      session.screen = false;
+      track.stop();
+      return stage.draw();
+    }
+    screen = track;
+    track.addEventListener("ended", stopShare);
+    await session.peer?.share(track);
+    return stage.draw();
+  }
+
+  async function stopShare() {
+    screen?.stop();
+    screen = null;
+    session.screen = false;
+    await session.peer?.share(null);
+    await session.tellMedia();
+    stage.draw();
+  }
+
+  const flags = () => ({ audio: Boolean(session.devices.audio?.enabled), video: Boolean(session.devices.video), screen: session.screen });
+
+  /** @param {CustomEvent} event */
+  async function asked({ detail }) {
+    if (asking) return;
+    asking = true;
+    const answer = await askConsent(detail);
+    asking = false;
+    if (session.view && owesAnswer(session.view)) await session.answer(detail, answer ?? "no");
+  }
+
+  /** @type {string | null} */
+  let reason = null;
+  session.addEventListener("asked", (event) => void asked(/** @type {CustomEvent} */ (event)));
+  session.addEventListener("screenstop", () => { if (screen) void stopShare().then(() => stage.say(t("screen.stopped"))); });
+  session.addEventListener("chat", () => {
+    if (!chat.panel.isConnected) {
+      stage.chat.disc.classList.add("badge-dot");
+      stage.say(t("chat.new"));
+    }
+  });
+  session.addEventListener("trouble", (event) => stage.say(wordsFor(/** @type {CustomEvent} */ (event).detail)));
+  session.addEventListener("link", (event) => { if (/** @type {CustomEvent} */ (event).detail === "lost") stage.say(t("call.lost")); });
+  session.addEventListener("view", () => {
+    const view = session.view;
+    if (!view) return;
+    withdraw.hidden = !["starting", "recording", "paused"].includes(view.recording.state);
+    if (view.recording.reason !== reason) {
+      reason = view.recording.reason;
+      if (reason) stage.say(t(/** @type {any} */ (`reason.${reason}`)));
+    }
+  });
+
+  return {
+    stage,
+    show() {
+      document.body.classList.add("in-call");
+      fill(document.body, stage.root);
+      stage.draw();
+    },
+    hide() {
+      document.body.classList.remove("in-call");
+      screen?.stop();
+      stage.close();
+    },
+    over: () => session.view !== null && place(session.view) === "over",
+    tell,
+  };
+}

@@ -1,0 +1,98 @@
+// Building elements: text is always text, never markup.
+
+/** @typedef {Node | string | number | null | undefined | false} Child */
+/** @typedef {Record<string, unknown>} Attributes */
+
+/**
+ * Make an element. `on…` attributes are listeners, `class`/`data-*`/`aria-*` are attributes, booleans toggle.
+ * @template {keyof HTMLElementTagNameMap} T
+ * @param {T} tag
+ * @param {Attributes} [attributes]
+ * @param {...Child} children
+ * @returns {HTMLElementTagNameMap[T]}
+ */
+export function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) set(element, name, value);
+  element.append(...children.filter(present).map(asNode));
+  return element;
+}
+
+/** @param {Element} element @param {string} name @param {unknown} value */
+function set(element, name, value) {
+  if (name.startsWith("on") && typeof value === "function") {
+    element.addEventListener(name.slice(2), /** @type {EventListener} */ (value));
+  } else if (value === true) {
+    element.setAttribute(name, "");
+  } else if (value !== false && value !== null && value !== undefined) {
+    element.setAttribute(name, String(value));
+  }
+}
+
+/** @param {Child} child @returns {child is Node | string | number} */
+const present = (child) => child !== null && child !== undefined && child !== false;
+/** @param {Node | string | number} child */
+const asNode = (child) => (child instanceof Node ? child : document.createTextNode(String(child)));
+
+/** Replace everything inside `place`. @param {Element} place @param {...Child} children */
+export function fill(place, ...children) {
+  place.replaceChildren(...children.filter(present).map(asNode));
+}
+
+/** The element with that id. @param {string} id @returns {HTMLElement} */
+export function byId(id) {
+  const element = document.getElementById(id);
+  if (!element) throw new Error(`no element ${id}`);
+  return element;
+}
+
+/** Say something once, to the eye and to the screen reader. @param {string} text @param {"" | "danger"} [tone] */
+export function tell(text, tone = "") {
+  let place = document.querySelector(".messages");
+  if (!place) {
+    place = h("div", { class: "messages", role: "status", "aria-live": "polite" });
+    document.body.append(place);
+  }
+  const message = h("div", { class: `message ${tone}` }, text);
+  place.append(message);
+  setTimeout(() => message.remove(), 6000);
+}
+
+/**
+ * A modal dialog that resolves with what `close(value)` was given, or null.
+ * @template V
+ * @param {string} title
+ * @param {(close: (value: V | null) => void) => Child[]} content
+ * @param {string} [size]
+ * @returns {Promise<V | null>}
+ */
+export function ask(title, content, size = "") {
+  return new Promise((resolve) => {
+    /** @type {V | null} */
+    let answer = null;
+    const heading = h("h2", { id: `dialog-${Math.random().toString(36).slice(2)}` }, title);
+    const dialog = h("dialog", { class: size, "aria-labelledby": heading.id });
+    /** @param {V | null} value */
+    const close = (value) => {
+      answer = value;
+      dialog.close();
+    };
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(answer);
+    });
+    dialog.append(heading, ...content(close).filter(present).map(asNode));
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}
+
+/**
+ * A labelled field.
+ * @param {string} label
+ * @param {HTMLElement} input
+ * @param {string} [hint]
+ */
+export function field(label, input, hint = "") {
+  return h("label", { class: "field" }, h("span", {}, label), input, hint && h("small", {}, hint));
+}

@@ -1,0 +1,130 @@
+// The frame of staff pages: brand, navigation, language, idle sign-out.
+import { call, Problem } from "../net/api.js";
+import { ask, fill, h } from "./dom.js";
+import { applyLanguage, language, languageChooser, t } from "./i18n.js";
+import { icon } from "./icons.js";
+
+/** @typedef {{id: string, name: string, role: "admin" | "clinician" | "auditor"}} User */
+/** @typedef {{name: string, logo: string | null}} Clinic */
+/** @typedef {{user: User, idle_seconds: number, clinic: Clinic, demo: boolean}} Session */
+
+/** @type {Record<string, {path: string, key: import("./i18n.js").Key}[]>} */
+const PLACES = {
+  clinician: [{ path: "/visits", key: "nav.visits" }, { path: "/recordings", key: "nav.recordings" }],
+  admin: [
+    { path: "/visits", key: "nav.visits" }, { path: "/recordings", key: "nav.recordings" },
+    { path: "/audit", key: "nav.audit" }, { path: "/settings", key: "nav.settings" },
+  ],
+  auditor: [{ path: "/audit", key: "nav.audit" }],
+};
+
+/** Where a role begins. @param {string} role */
+export const home = (role) => (PLACES[role] ?? PLACES.auditor)[0].path;
+
+/** @param {Clinic} clinic */
+export function brand(clinic) {
+  const mark = clinic.logo ? h("img", { src: clinic.logo, alt: "" }) : icon("pulse");
+  return h("span", { class: "brand" }, mark, h("span", {}, clinic.name));
+}
+
+/** @returns {HTMLElement} the strip every page of a demo wears */
+export const demoBanner = () => h("div", { class: "banner", role: "note" }, t("demo.banner"));
+
+/**
+ * Build the frame around `main` for somebody signed in; without a session go to the sign-in page.
+ * @param {import("./i18n.js").Key} title
+ * @param {() => boolean} [busy]
+ * @returns {Promise<{session: Session, main: HTMLElement}>}
+ */
+export async function staffPage(title, busy = () => false) {
+  applyLanguage();
+  const session = await signedIn();
+  const main = h("main", { id: "main", tabindex: "-1" });
+  document.title = `${t(title)} · ${session.clinic.name}`;
+  fill(document.body,
+    h("a", { class: "skip", href: "#main" }, t("skip")),
+    session.demo && demoBanner(),
+    h("header", { class: "top" }, brand(session.clinic), navigation(session.user), tools(session.user)),
+    main);
+  watchIdle(session.idle_seconds, busy);
+  return { session, main };
+}
+
+/** @returns {Promise<Session>} */
+async function signedIn() {
+  try {
+    return await call("GET", "/session");
+  } catch (error) {
+    if (error instanceof Problem && error.status === 401) {
+      location.replace(`/?next=${encodeURIComponent(location.pathname)}`);
+      return new Promise(() => {});
+    }
+    throw error;
+  }
+}
+
+/** @param {User} user */
+function navigation(user) {
+  const links = (PLACES[user.role] ?? []).map(({ path, key }) =>
+    h("a", { href: path, "aria-current": location.pathname.startsWith(path) ? "page" : null }, t(key)));
+  return h("nav", { "aria-label": t("nav.label") }, ...links);
+}
+
+/** @param {User} user */
+function tools(user) {
+  const leave = h("button", { class: "small", type: "button", onclick: signOut }, t("signout"));
+  return h("div", { class: "tools" }, h("span", { class: "quiet small" }, user.name), languageChooser(), leave);
+}
+
+export async function signOut() {
+  await call("DELETE", "/session").catch(() => null);
+  location.replace("/");
+}
+
+/** Renew while somebody is there; warn a minute before the end; then leave.
+ * @param {number} idleSeconds @param {() => boolean} busy whether something, like a live call, counts as activity */
+function watchIdle(idleSeconds, busy) {
+  let seen = Date.now();
+  let renewed = Date.now();
+  let asking = false;
+  const touched = () => { seen = Date.now(); };
+  for (const kind of ["pointerdown", "keydown", "scroll"]) addEventListener(kind, touched, { passive: true });
+  const renew = async () => {
+    renewed = Date.now();
+    await call("POST", "/session/renew").catch((error) => {
+      if (error instanceof Problem && error.status === 401) location.replace("/");
+    });
+  };
+  setInterval(async () => {
+    if (busy()) touched();
+    const idle = (Date.now() - seen) / 1000;
+    if (seen > renewed && Date.now() - renewed > 60_000) await renew();
+    if (idle > idleSeconds) return signOut();
+    if (idle > idleSeconds - 60 && !asking) {
+      asking = true;
+      await ask(t("idle.title"), (close) => [
+        h("p", {}, t("idle.text")),
+        h("div", { class: "actions end" }, h("button", { class: "primary", onclick: () => close(true) }, t("idle.stay"))),
+      ]);
+      asking = false;
+      touched();
+      await renew();
+    }
+    return undefined;
+  }, 5000);
+}
+
+/** A page for people without an account. @param {Clinic} clinic @param {boolean} demo @param {string} [shape] */
+export function openPage(clinic, demo, shape = "narrow centre") {
+  applyLanguage();
+  const main = h("main", { id: "main", class: shape, tabindex: "-1" });
+  fill(document.body,
+    demo && demoBanner(),
+    h("header", { class: "top" }, brand(clinic), h("div", { class: "tools" }, languageChooser())),
+    main);
+  document.documentElement.lang = language;
+  return main;
+}
+
+/** @returns {Promise<{clinic: Clinic, demo: boolean}>} what anybody may know of this server */
+export const about = () => call("GET", "/about").catch(() => ({ clinic: { name: "Telehealth", logo: null }, demo: false }));

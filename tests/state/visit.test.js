@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { knocking, light, newer, owesAnswer, partner, place } from "../../static/state/visit.js";
+
+const person = (participant, state, more = {}) => ({ participant, role: "patient", state, online: true, page: "p", audio: true, video: true, screen: false, ...more });
+const view = (more = {}) => ({
+  revision: 1, at: "", visit: { id: "v", state: "in_call", scheduled_at: "", minutes: 30, clinician_name: "" },
+  self: { participant: "me", role: "clinician", state: "admitted" },
+  participants: [person("me", "admitted"), person("you", "admitted"), person("door", "waiting")],
+  polite: false, screen_forbidden: false,
+  recording: { state: "none", recording: null, request: null, purpose: null, started_at: null, answers: [], reason: null }, ...more,
+});
+
+test("an older or repeated view changes nothing", () => {
+  const held = view({ revision: 5 });
+  assert.equal(newer(held, view({ revision: 4 })), held);
+  assert.equal(newer(held, view({ revision: 5 })), held);
+  const fresh = view({ revision: 6 });
+  assert.equal(newer(held, fresh), fresh);
+  assert.equal(newer(null, held), held);
+});
+
+test("I talk with the admitted one and see who knocks", () => {
+  assert.equal(partner(view())?.participant, "you");
+  assert.deepEqual(knocking(view()).map((one) => one.participant), ["door"]);
+});
+
+test("removed and ended are over, whoever is admitted is in the call", () => {
+  assert.equal(place(view()), "call");
+  assert.equal(place(view({ self: { participant: "me", role: "patient", state: "waiting" } })), "waiting");
+  assert.equal(place(view({ self: { participant: "me", role: "patient", state: "removed" } })), "over");
+  assert.equal(place(view({ visit: { ...view().visit, state: "ended" } })), "over");
+});
+
+test("the light never says recording unless the state does, and an unknown state shows no light", () => {
+  for (const state of ["none", "asking", "starting", "paused", "stopping", "something new"]) {
+    assert.notEqual(light({ ...view().recording, state }).state, "recording");
+  }
+  assert.equal(light({ ...view().recording, state: "recording" }).state, "recording");
+  assert.equal(light({ ...view().recording, state: "something new" }).state, "none");
+});
+
+test("an answer is owed only while asked and not yet given", () => {
+  const asking = (answer) => view({ recording: { ...view().recording, state: "asking", answers: [{ participant: "me", answer }] } });
+  assert.equal(owesAnswer(asking(null)), true);
+  assert.equal(owesAnswer(asking("yes")), false);
+  assert.equal(owesAnswer(view()), false);
+});
