@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -44,6 +46,23 @@ class Server(_Section):
         for proxy in proxies:
             ip_network(proxy)
         return proxies
+
+    @field_validator("public_url")
+    @classmethod
+    def _origin(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if url and (parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/")):
+            raise ValueError('an address without a path, as in "https://visits.example.org"')
+        return url
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError('no time zone of that name; as in "Europe/Berlin"') from None
+        return name
 
     @property
     def loopback(self) -> bool:
@@ -173,6 +192,7 @@ class Config(_Section):
 
 
 PREFIX = "TELEHEALTH_"
+_LISTS = ("trusted_proxies", "public_addresses", "stun_urls", "turn_urls")
 
 
 def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Config:
@@ -198,9 +218,9 @@ def _overlay(content: dict[str, Any], environment: Mapping[str, str]) -> None:
         place = content
         for section in sections:
             place = place.setdefault(section, {})
-        place[key] = (
-            value.split(",") if key in ("trusted_proxies", "public_addresses", "stun_urls", "turn_urls") else value
-        )
+            if not isinstance(place, dict):
+                raise ConfigRefused([f"{section}: is a section, not a value"])
+        place[key] = [item for item in value.split(",") if item] if key in _LISTS else value
 
 
 def _fault(item: Any) -> str:

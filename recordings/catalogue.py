@@ -1,0 +1,278 @@
+"""The catalogue: which recordings and files there are, in SQL. One transaction per method decides every race."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
+from sqlalchemy.engine import RowMapping
+
+from recordings.partners import FileKind, FinishedFile, KeyedFile
+from recordings.rows import Filter, GrantRow, Page, RecordingRow, RetentionRule, StoredFile, TrackFacts
+from telehealth.errors import NotFound
+from telehealth.store.engine import Store
+from telehealth.store.tables import files, grants, recordings, retention_rules
+
+BEING_DELETED = ("deleting", "deleted")
+_RECORDING_NAMES = (("visit", "visit_id"), ("clinician", "clinician_id"), ("size", "bytes"))
+_GRANT_NAMES = (("recording", "recording_id"), ("user", "user_id"), ("size", "bytes"))
+
+
+class Catalogue:
+    """Owns the rows of recordings, files, grants and retention rules; a `FileLedger` for capture and sealing."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    # Recordings
+
+    async def add(self, **values: Any) -> None:
+        """A new recording in state `capturing`; keys are column names."""
+        await self._write(insert(recordings).values(state="capturing", **values))
+
+    async def recording(self, recording: str) -> RecordingRow:
+        """Raises NotFound."""
+        rows = await self._rows(select(recordings).where(recordings.c.id == recording))
+        if not rows:
+            raise NotFound
+        return _recording(rows[0])
+
+    async def find(self, wanted: Filter, limit: int, after: str | None) -> Page:
+        """One page, newest first; an unknown cursor gives an empty page."""
+        query = select(recordings).where(*_conditions(wanted))
+        if after is not None:
+            mark = select(recordings.c.started_at).where(recordings.c.id == after).scalar_subquery()
+            same = and_(recordings.c.started_at == mark, recordings.c.id < after)
+            query = query.where(or_(recordings.c.started_at < mark, same))
+        order = (recordings.c.started_at.desc(), recordings.c.id.desc())
+        rows = await self._rows(query.order_by(*order).limit(limit + 1))
+        items = [_recording(row) for row in rows[:limit]]
+        return Page(items, items[-1].id if len(rows) > limit else None)
+
+    async def in_states(self, states: Iterable[str], after: str = "", limit: int = 500) -> list[RecordingRow]:
+        """Recordings in any of `states` whose id follows `after`, in order of id."""
+        query = select(recordings).where(recordings.c.state.in_(tuple(states)), recordings.c.id > after)
+        return [_recording(row) for row in await self._rows(query.order_by(recordings.c.id).limit(limit))]
+
+    async def unfinished_deletions(self) -> list[RecordingRow]:
+        """Deletions that began and whose last entry is not in the log."""
+        query = select(recordings).where(recordings.c.state.in_(BEING_DELETED), recordings.c.deleted_entry.is_(None))
+        return [_recording(row) for row in await self._rows(query.order_by(recordings.c.id))]
+
+    async def held(self) -> list[RecordingRow]:
+        """Every recording under hold."""
+        return [
+            _recording(row) for row in await self._rows(select(recordings).where(recordings.c.held_at.is_not(None)))
+        ]
+
+    async def count(self, state: str) -> int:
+        rows = await self._rows(select(func.count().label("n")).where(recordings.c.state == state))
+        return int(rows[0]["n"])
+
+    async def move(self, recording: str, sources: Sequence[str], target: str, **values: Any) -> bool:
+        """Change the state and `values` if it is in one of `sources`; whether it was."""
+        condition = and_(recordings.c.id == recording, recordings.c.state.in_(tuple(sources)))
+        return await self._write(update(recordings).where(condition).values(state=target, **values)) == 1
+
+    async def note(self, recording: str, **values: Any) -> None:
+        """Change columns that decide nothing."""
+        await self._write(update(recordings).where(recordings.c.id == recording).values(**values))
+
+    async def mark_held(self, recording: str, by: str, at: datetime, reason_sealed: bytes) -> bool:
+        """Hold unless its deletion has begun; whether it holds now."""
+        condition = and_(recordings.c.id == recording, recordings.c.state.not_in(BEING_DELETED))
+        values = {"held_by": by, "held_at": at, "hold_reason_sealed": reason_sealed}
+        return await self._write(update(recordings).where(condition).values(values)) == 1
+
+    async def mark_released(self, recording: str) -> bool:
+        """End a hold; whether there was one."""
+        condition = and_(recordings.c.id == recording, recordings.c.held_at.is_not(None))
+        values = {"held_by": None, "held_at": None, "hold_reason_sealed": None}
+        return await self._write(update(recordings).where(condition).values(values)) == 1
+
+    async def mark_deleting(self, recording: str, sources: Sequence[str], **values: Any) -> bool:
+        """Begin deletion if nothing holds it and it is in one of `sources`: the transaction that a hold races with."""
+        condition = and_(
+            recordings.c.id == recording, recordings.c.state.in_(tuple(sources)), recordings.c.held_at.is_(None)
+        )
+        return await self._write(update(recordings).where(condition).values(state="deleting", **values)) == 1
+
+    async def mark_deleted(self, recording: str, **values: Any) -> None:
+        """End a deletion: its certificate, and no share of its files left, in one transaction."""
+        async with self._store.begin() as connection:
+            condition = and_(recordings.c.id == recording, recordings.c.state == "deleting")
+            await connection.execute(update(recordings).where(condition).values(state="deleted", **values))
+            gone = {"state": "gone", "wrapped_share": b""}
+            await connection.execute(update(files).where(files.c.recording_id == recording).values(gone))
+
+    async def forget(self, recording: str) -> None:
+        """Remove a recording that never stored anything, and its files' rows."""
+        async with self._store.begin() as connection:
+            await connection.execute(delete(files).where(files.c.recording_id == recording))
+            await connection.execute(delete(recordings).where(recordings.c.id == recording))
+
+    async def fold(self) -> None:
+        """Leave no copy of what was overwritten in the database's write-ahead log."""
+        await self._store.checkpoint()
+
+    # Files
+
+    async def added(self, row: KeyedFile) -> None:
+        values = {
+            "id": row.file_id,
+            "recording_id": row.recording_id,
+            "participant_id": row.participant_id,
+            "kind": row.kind.value,
+            "part": row.part,
+            "state": "open",
+            "day": row.day.isoformat(),
+            "bucket": row.bucket,
+            "wrapping_key": row.wrapping_key,
+            "wrapped_share": row.wrapped_share,
+            "created_at": row.created_at,
+        }
+        await self._write(insert(files).values(values))
+
+    async def progressed(self, file_id: str, segments: int, octets: int) -> None:
+        await self.change_file(file_id, segments=segments, bytes=octets)
+
+    async def sealed(self, sealed: FinishedFile) -> None:
+        await self.change_file(
+            sealed.file_id,
+            state="sealed",
+            bytes=sealed.size,
+            plain_bytes=sealed.plain_size,
+            segments=sealed.segments,
+            sha256=sealed.sha256,
+            track=asdict(TrackFacts.of(sealed.track)) if sealed.track else None,
+        )
+
+    async def gone(self, file_id: str) -> None:
+        """The row stays, without its share, so that a late look finds out what became of the file."""
+        await self.change_file(file_id, state="gone", wrapped_share=b"")
+
+    async def change_file(self, file: str, **values: Any) -> None:
+        """Set columns of one file; a missing one is fine."""
+        await self._write(update(files).where(files.c.id == file).values(**values))
+
+    async def files_of(self, recording: str, *, gone: bool = False) -> list[StoredFile]:
+        """Its files in order of creation; those already gone only when asked for."""
+        query = select(files).where(files.c.recording_id == recording)
+        query = query if gone else query.where(files.c.state != "gone")
+        return [_file(row) for row in await self._rows(query.order_by(files.c.created_at, files.c.id))]
+
+    async def sealed_tracks(self, recordings_wanted: Sequence[str]) -> dict[str, list[StoredFile]]:
+        """The sealed tracks of these recordings, in order of creation."""
+        query = select(files).where(
+            files.c.recording_id.in_(tuple(recordings_wanted)), files.c.kind == "track", files.c.state == "sealed"
+        )
+        found: dict[str, list[StoredFile]] = {}
+        for row in await self._rows(query.order_by(files.c.created_at, files.c.id)):
+            found.setdefault(row["recording_id"], []).append(_file(row))
+        return found
+
+    async def live_files(self) -> dict[str, str]:
+        """Every file that is not gone, and its recording."""
+        query = select(files.c.id, files.c.recording_id).where(files.c.state != "gone")
+        return {row["id"]: row["recording_id"] for row in await self._rows(query)}
+
+    async def sealed_files(self) -> frozenset[str]:
+        """Files that must be whole on disk, those of deletions under way left out."""
+        query = select(files.c.id).join(recordings).where(files.c.state == "sealed", recordings.c.state != "deleting")
+        return frozenset(row["id"] for row in await self._rows(query))
+
+    # Grants
+
+    async def add_grant(self, row: GrantRow) -> None:
+        values = asdict(row)
+        values |= {column: values.pop(name) for name, column in _GRANT_NAMES}
+        await self._write(insert(grants).values(values))
+
+    async def change_grant(self, grant: str, **values: Any) -> None:
+        await self._write(update(grants).where(grants.c.id == grant).values(**values))
+
+    async def open_grants(self, recording: str | None = None) -> list[GrantRow]:
+        """Grants that nobody closed yet, expired ones included."""
+        query = select(grants).where(grants.c.closed_at.is_(None))
+        if recording is not None:
+            query = query.where(grants.c.recording_id == recording)
+        return [_grant(row) for row in await self._rows(query.order_by(grants.c.created_at))]
+
+    # Retention
+
+    async def rules(self) -> list[RetentionRule]:
+        columns = (retention_rules.c.retention_class, retention_rules.c.days, retention_rules.c.minimum_days)
+        return [RetentionRule(**row) for row in await self._rows(select(*columns).order_by(columns[0]))]
+
+    async def set_rules(self, rules: Sequence[RetentionRule], by: str | None, at: datetime) -> None:
+        """Write all of `rules`; classes not named keep theirs."""
+        async with self._store.begin() as connection:
+            for rule in rules:
+                values = {"days": rule.days, "minimum_days": rule.minimum_days, "changed_by": by, "changed_at": at}
+                known = retention_rules.c.retention_class == rule.retention_class
+                changed = await connection.execute(update(retention_rules).where(known).values(values))
+                if changed.rowcount == 0:
+                    await connection.execute(
+                        insert(retention_rules).values(retention_class=rule.retention_class, **values)
+                    )
+
+    async def _rows(self, query: Any) -> Sequence[RowMapping]:
+        async with self._store.read() as connection:
+            return (await connection.execute(query)).mappings().all()
+
+    async def _write(self, statement: Any) -> int:
+        """Run one statement in its own transaction; how many rows it touched."""
+        async with self._store.begin() as connection:
+            return int((await connection.execute(statement)).rowcount)
+
+
+def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
+    columns = recordings.c
+    pairs: list[tuple[object, Callable[[Any], ColumnElement[bool]]]] = [
+        (wanted.since, columns.started_at.__ge__),
+        (wanted.until, columns.started_at.__lt__),
+        (wanted.clinician, columns.clinician_id.__eq__),
+        (wanted.visit, columns.visit_id.__eq__),
+        (wanted.patient, columns.patient_lookup.__eq__),
+        (wanted.state, columns.state.__eq__),
+    ]
+    return [condition(value) for value, condition in pairs if value is not None]
+
+
+def _recording(row: RowMapping) -> RecordingRow:
+    return RecordingRow(**_named(row, _RECORDING_NAMES))
+
+
+def _file(row: RowMapping) -> StoredFile:
+    core = KeyedFile(
+        file_id=row["id"],
+        recording_id=row["recording_id"],
+        kind=FileKind(row["kind"]),
+        participant_id=row["participant_id"],
+        part=row["part"],
+        wrapped_share=row["wrapped_share"],
+        wrapping_key=row["wrapping_key"],
+        bucket=row["bucket"],
+        day=date.fromisoformat(row["day"]),
+        created_at=row["created_at"],
+    )
+    return StoredFile(
+        row=core,
+        state=row["state"],
+        segments=row["segments"],
+        size=row["bytes"],
+        plain_size=row["plain_bytes"],
+        sha256=row["sha256"],
+        track=TrackFacts(**row["track"]) if row["track"] else None,
+    )
+
+
+def _grant(row: RowMapping) -> GrantRow:
+    return GrantRow(**_named(row, _GRANT_NAMES))
+
+
+def _named(row: RowMapping, names: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """Columns by the names they have in `recordings.rows`."""
+    values = dict(row)
+    return values | {name: values.pop(column) for name, column in names}

@@ -1,0 +1,213 @@
+"""Deleting recordings for good, in steps that can be killed anywhere and run again.
+
+intent in the log → state `deleting` (the one transaction a hold races with) → key material destroyed → evidence kept →
+ciphertext removed → certificate signed and state `deleted` in one transaction → last entry in the log.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from recordings import retention
+from recordings.catalogue import Catalogue
+from recordings.claims import Claims
+from recordings.evidence import Certifier, digest_of, gather
+from recordings.playback import Playback
+from recordings.refusals import Held, TooEarly
+from recordings.retention import Rule
+from recordings.rows import RecordingRow
+from recordings.rules import Rules, subject
+from recordings.states import TRANSITIONS, State, Step
+from recordings.vault.store import Vault
+from telehealth.audit.actions import Action
+from telehealth.audit.entry import SYSTEM, Actor, Code, Entry, Outcome
+from telehealth.audit.log import AuditLog
+from telehealth.clock import Clock, rfc3339
+from telehealth.errors import Refusal, WrongState
+from telehealth.keys.fields import FieldCipher
+from telehealth.keys.keystore import KeyStore
+from telehealth.log import get_logger
+
+_log = get_logger(__name__)
+DELETABLE = tuple(state.value for state, step in TRANSITIONS if step is Step.DELETE)
+MOST_AT_ONCE = 100  # recordings whose key material goes in one change of the key store
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Who wants a recording gone and why: `reason` is a code, `note` free text for the certificate's file."""
+
+    actor: Actor
+    reason: str
+    note: str | None = None
+
+
+class Deletion:
+    """Destroys; a hold always wins, and what is being captured or sealed right now is refused."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        keys: KeyStore,
+        log: AuditLog,
+        vault: Vault,
+        playback: Playback,
+        rules: Rules,
+        fields: FieldCipher,
+        certifier: Certifier,
+        clock: Clock,
+        claims: Claims,
+    ) -> None:
+        self._catalogue = catalogue
+        self._keys = keys
+        self._log = log
+        self._vault = vault
+        self._playback = playback
+        self._rules = rules
+        self._fields = fields
+        self._certifier = certifier
+        self._clock = clock
+        self._claims = claims
+
+    async def delete(self, recording: str, wish: Wish) -> RecordingRow:
+        """Delete one recording now. Raises NotFound, Held, TooEarly, WrongState (busy), LogUnavailable.
+
+        Once the deletion has begun it can only go forward: a part that fails meanwhile raises, and `finish` goes on.
+        """
+        row = await self._catalogue.recording(recording)
+        try:
+            self._refuse(row, await self._rules.of(row))
+            await self.begin(row, wish)
+        except Refusal as refusal:
+            detail: dict[str, Code] = {"reason": wish.reason, "code": refusal.code}
+            await self._log.enter_closing(_entry(row, Outcome.REFUSED, wish.actor, detail))
+            raise
+        await self.finish([recording])
+        return await self._catalogue.recording(recording)
+
+    async def begin(self, row: RecordingRow, wish: Wish) -> None:
+        """The intent, durable, then the state. Raises LogUnavailable, Held, WrongState: nothing was destroyed."""
+        with self._claims.having(row.id):
+            index = await self._log.enter(_entry(row, Outcome.INTENT, wish.actor, {"reason": wish.reason}))
+            begun = await self._catalogue.mark_deleting(
+                row.id,
+                DELETABLE,
+                delete_reason=wish.reason,
+                delete_note_sealed=self._note(row.id, wish.note),
+                delete_asked_by=wish.actor.id,
+                delete_entry=index,
+                delete_rule=_in_force(row, await self._rules.of(row), self._clock.now()),
+            )
+        if not begun:
+            raise Held if (await self._catalogue.recording(row.id)).held_at is not None else WrongState
+
+    async def finish(self, recordings: Sequence[str] | None = None) -> int:
+        """Go on with these deletions, or with all that began and did not end; how many were completed.
+
+        One that cannot be completed now is logged and left for the next run; with `recordings` its fault is raised.
+        """
+        rows = await self._catalogue.unfinished_deletions()
+        rows = rows if recordings is None else [row for row in rows if row.id in set(recordings)]
+        done, refusal = 0, None
+        for first in range(0, len(rows), MOST_AT_ONCE):
+            batch = rows[first : first + MOST_AT_ONCE]
+            await self._destroy(batch)
+            for row in batch:
+                try:
+                    await self._complete(row)
+                    done += 1
+                except Refusal as fault:
+                    _log.error("deletion.unfinished", recording=row.id, code=fault.code)
+                    refusal = fault
+        if recordings is not None and refusal is not None:
+            raise refusal
+        return done
+
+    def _refuse(self, row: RecordingRow, rule: Rule) -> None:
+        match retention.may_delete(subject(row), rule, self._clock.now()):
+            case retention.HeldBack():
+                raise Held
+            case retention.TooEarly():
+                raise TooEarly
+            case retention.Unfinished() | retention.Gone():
+                raise WrongState
+
+    def _note(self, recording: str, note: str | None) -> bytes | None:
+        return self._fields.seal(note, table="recordings", column="delete_note", row=recording) if note else None
+
+    async def _destroy(self, rows: Sequence[RecordingRow]) -> None:
+        """Players first, then the key material of the whole batch in one change of the key store."""
+        wanted: list[str] = []
+        for row in rows:
+            await self._playback.end_all(recording=row.id)
+            if row.destruction is None:
+                wanted += [file.id for file in await self._catalogue.files_of(row.id)]
+        try:
+            if wanted:
+                await self._keys.destroy(wanted)
+        except Refusal as fault:  # one of them may be the reason; each is tried by itself next
+            _log.warning("deletion.batch_refused", code=fault.code, count=len(rows))
+
+    async def _complete(self, row: RecordingRow) -> None:
+        """What follows the destruction, for one recording; every step can be repeated."""
+        if row.state == State.DELETING:
+            await self._keep_evidence(row)
+            await self._remove_files(row.id)
+            await self._certify(row.id)
+        await self._conclude(await self._catalogue.recording(row.id))
+
+    async def _keep_evidence(self, row: RecordingRow) -> None:
+        if row.destruction is not None:
+            return
+        for file in await self._catalogue.files_of(row.id):
+            if file.sha256 is None:
+                sha256, size = await digest_of(self._vault, file.row.name)
+                await self._catalogue.change_file(file.id, sha256=sha256, bytes=size)
+        evidence, destroyed_at = await gather(self._keys, await self._catalogue.files_of(row.id))
+        await self._catalogue.note(row.id, destruction=evidence, destroyed_at=destroyed_at)
+
+    async def _remove_files(self, recording: str) -> None:
+        for file in await self._catalogue.files_of(recording):
+            await self._vault.delete(file.row.name)
+            await self._vault.delete(f"{file.id}.sealing")
+
+    async def _certify(self, recording: str) -> None:
+        row = await self._catalogue.recording(recording)
+        files = await self._catalogue.files_of(recording)
+        certificate = self._certifier.certificate(row, files, self._log.head(), self._clock.now())
+        await self._catalogue.mark_deleted(
+            recording,
+            certificate=certificate.blob,
+            deleted_at=certificate.issued_at,
+            effective_after=certificate.effective_after,
+        )
+
+    async def _conclude(self, row: RecordingRow) -> None:
+        """The last entry; killed before it is noted, it stands in the log twice."""
+        await self._catalogue.fold()
+        detail: dict[str, Code] = {"reason": row.delete_reason or "", "intent": row.delete_entry or 0}
+        index = await self._log.enter(_entry(row, Outcome.DONE, SYSTEM, detail))
+        await self._catalogue.note(row.id, deleted_entry=index)
+
+
+def _entry(row: RecordingRow, outcome: Outcome, actor: Actor, detail: Mapping[str, Code]) -> Entry:
+    return Entry(
+        action=Action.RECORDING_DELETE,
+        outcome=outcome,
+        actor=actor,
+        visit=row.visit,
+        recording=row.id,
+        patient=row.patient_lookup.hex(),
+        detail=detail,
+    )
+
+
+def _in_force(row: RecordingRow, rule: Rule, now: datetime) -> dict[str, Any]:
+    """What the certificate says of the rule, and when the hold was looked at."""
+    return {
+        "class": row.retention_class,
+        "days": rule.days,
+        "minimum_days": rule.minimum_days,
+        "hold_checked_at": rfc3339(now),
+    }

@@ -1,0 +1,136 @@
+"""What the catalogue holds, as values: recordings, their files, playback grants and retention rules."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from recordings.manifest import Track
+from recordings.partners import FileKind, KeyedFile
+
+
+@dataclass(frozen=True, slots=True)
+class TrackFacts:
+    """What a player needs of a sealed track before its first byte; `width`, `height` 0 for sound alone."""
+
+    role: str
+    milliseconds: int
+    offset_ms: int
+    width: int
+    height: int
+    codecs: Sequence[str]
+
+    @classmethod
+    def of(cls, track: Track) -> "TrackFacts":
+        return cls(track.role, track.duration_ms, track.start_ms, track.width, track.height, track.codecs)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """One ciphertext file. `state`: open, ended (capture), sealed, gone; `sha256` (hex) is of the ciphertext.
+
+    `size`, `plain_size` (octets) and `segments` count what is durable.
+    """
+
+    row: KeyedFile
+    state: str
+    segments: int
+    size: int
+    plain_size: int
+    sha256: str | None
+    track: TrackFacts | None
+
+    @property
+    def id(self) -> str:
+        return self.row.file_id
+
+    @property
+    def is_whole(self) -> bool:
+        """Sealed and verified, or a capture file that was ended properly."""
+        return self.state in ("sealed", "ended")
+
+    @property
+    def is_sealed_track(self) -> bool:
+        return self.row.kind is FileKind.TRACK and self.state == "sealed"
+
+    @property
+    def is_sealed_manifest(self) -> bool:
+        return self.row.kind is FileKind.MANIFEST and self.state == "sealed"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingRow:
+    """One recording as the database knows it; `size`: bytes of ciphertext in its sealed files."""
+
+    id: str
+    visit: str
+    clinician: str
+    patient_lookup: bytes
+    retention_class: str
+    state: str
+    interrupted: bool
+    stop_reason: str | None
+    started_at: datetime
+    stopped_at: datetime | None
+    sealed_at: datetime | None
+    milliseconds: int
+    size: int
+    held_by: str | None
+    held_at: datetime | None
+    hold_reason_sealed: bytes | None
+    delete_reason: str | None
+    delete_note_sealed: bytes | None
+    delete_asked_by: str | None
+    delete_rule: Mapping[str, Any] | None
+    delete_entry: int | None
+    deleted_entry: int | None
+    destruction: Mapping[str, Any] | None
+    destroyed_at: datetime | None
+    deleted_at: datetime | None
+    effective_after: datetime | None
+    certificate: bytes | None
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class GrantRow:
+    """A permission to play one recording until `expires_at`; `size` bytes in `ranges` were read."""
+
+    id: str
+    recording: str
+    user: str
+    purpose: str
+    created_at: datetime
+    expires_at: datetime
+    closed_at: datetime | None
+    size: int
+    ranges: int
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionRule:
+    """Recordings of a class are deleted after `days`, and never asked away before `minimum_days`."""
+
+    retention_class: str
+    days: int
+    minimum_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What to find; None means any. `patient` is the keyed hash of a name."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    clinician: str | None = None
+    visit: str | None = None
+    patient: bytes | None = None
+    state: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Newest first; `next` is the cursor of what follows, None at the end."""
+
+    items: Sequence[RecordingRow]
+    next: str | None

@@ -1,0 +1,144 @@
+"""Sealing in the background: tried until it succeeds, the same way after an orderly end and after a kill."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from recordings import facts
+from recordings.catalogue import Catalogue
+from recordings.claims import Claims
+from recordings.holds import Holds
+from recordings.manifest import Manifest
+from recordings.part import Place
+from recordings.playback import open_file
+from recordings.progress import NotedLedger
+from recordings.recover import AlreadySealed, Kept, recover
+from recordings.rows import RecordingRow
+from recordings.states import State
+from recordings.tasks import Tasks
+from recordings.vault.store import Vault
+from telehealth.audit.actions import Action
+from telehealth.audit.entry import SYSTEM, Code, Entry, Outcome
+from telehealth.audit.log import AuditLog
+from telehealth.clock import Clock, parse_rfc3339
+from telehealth.errors import Refusal
+from telehealth.keys.keystore import KeyStore
+from telehealth.log import get_logger
+
+_log = get_logger(__name__)
+AT_ONCE = 2  # seals under way; more wait in order
+RETRY_SECONDS = (1.0, 5.0, 30.0, 120.0, 600.0)  # the last one again and again
+_WAITING = (State.SEALING, State.INTERRUPTED)
+_BROKEN_OFF = (State.CAPTURING, State.PAUSED)
+
+
+class Sealer:
+    """Owns the way from `sealing` or `interrupted` to `sealed`."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        keys: KeyStore,
+        log: AuditLog,
+        vault: Vault,
+        holds: Holds,
+        claims: Claims,
+        tasks: Tasks,
+        clock: Clock,
+    ) -> None:
+        self._catalogue = catalogue
+        self._keys = keys
+        self._log = log
+        self._vault = vault
+        self._holds = holds
+        self._claims = claims
+        self._tasks = tasks
+        self._clock = clock
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._closing = asyncio.Event()
+
+    def start(self, recording: str, told: Callable[[str], None] = lambda _recording: None) -> None:
+        """Seal it in the background; `told` is called once it can be played."""
+        self._tasks.start(self._until_sealed(recording, told), f"seal {recording}")
+
+    async def recover_all(self) -> int:
+        """At start: mark what a kill broke off, and seal all that is not sealed; how many recordings that is."""
+        for row in await self._catalogue.in_states(_BROKEN_OFF, limit=100_000):
+            if row.id not in self._claims:
+                values = {"interrupted": True, "stop_reason": "server_stopped"}
+                await self._catalogue.move(row.id, _BROKEN_OFF, State.INTERRUPTED, **values)
+                await self._enter(row, Action.RECORDING_INTERRUPT, {"reason": "server_stopped"})
+        rows = [row for row in await self._catalogue.in_states(_WAITING, limit=100_000) if row.id not in self._claims]
+        for row in rows:
+            await self._enter(row, Action.RECORDING_RECOVER, {"state": row.state})
+            self.start(row.id)
+        return len(rows)
+
+    def close(self) -> None:
+        """Try nothing again; what is not sealed is recovered at the next start."""
+        self._closing.set()
+
+    async def manifest(self, row: RecordingRow) -> Manifest:
+        """A sealed recording's manifest, whole and authentic. Raises what the vault and the envelope refuse with."""
+        file = next(file for file in await self._catalogue.files_of(row.id) if file.is_sealed_manifest)
+        opened = await open_file(self._keys, self._vault, file)
+        return Manifest.parse(b"".join([piece async for piece in opened.chunks(0, opened.size)]))
+
+    async def _until_sealed(self, recording: str, told: Callable[[str], None]) -> None:
+        attempts = 0
+        while not self._closing.is_set():
+            if await self._tried(recording, attempts):
+                if (await self._catalogue.recording(recording)).state == State.SEALED:
+                    told(recording)
+                return
+            delay = RETRY_SECONDS[min(attempts, len(RETRY_SECONDS) - 1)]
+            attempts += 1
+            try:
+                await asyncio.wait_for(self._closing.wait(), delay)
+            except TimeoutError:
+                continue  # the delay is over
+
+    async def _tried(self, recording: str, attempts: int) -> bool:
+        """Whether nothing is left to do."""
+        async with self._slots:
+            try:
+                with self._claims.having(recording):
+                    await self._seal(recording)
+            except Exception as fault:  # noqa: BLE001  # whatever it is, it is logged and tried again
+                code = fault.code if isinstance(fault, Refusal) else type(fault).__name__
+                _log.error("seal.failed", recording=recording, code=code, attempts=attempts + 1, exc_info=True)
+                return False
+        return True
+
+    async def _seal(self, recording: str) -> None:
+        row = await self._catalogue.recording(recording)
+        if row.state not in _WAITING:
+            return
+        ledger = NotedLedger(self._catalogue, self._log, self._tasks, row.id, row.visit)
+        day = row.started_at.date()
+        place = Place(row.id, day, row.retention_class, self._vault, self._keys, ledger, self._clock)
+        files = await self._catalogue.files_of(row.id)
+        kept = [Kept(file.row, file.is_whole, file.segments) for file in files]
+        sealed = await recover(facts.order(row), kept, place)
+        manifest = await self.manifest(row) if isinstance(sealed, AlreadySealed) else sealed.manifest
+        await self._catalogue.move(row.id, _WAITING, State.SEALED, **self._totals(row, manifest))
+        detail: dict[str, Code] = {
+            "milliseconds": manifest.duration_ms,
+            "tracks": len(manifest.tracks),
+            "interrupted": manifest.interrupted,
+        }
+        await self._enter(row, Action.RECORDING_SEAL, detail)
+        await self._holds.follow(await self._catalogue.recording(row.id))
+
+    def _totals(self, row: RecordingRow, manifest: Manifest) -> Mapping[str, object]:
+        return {
+            "sealed_at": self._clock.now(),
+            "interrupted": row.interrupted or manifest.interrupted,
+            "stopped_at": row.stopped_at or parse_rfc3339(manifest.ended_at),
+            "milliseconds": manifest.duration_ms,
+            "bytes": sum(track.size for track in manifest.tracks),
+        }
+
+    async def _enter(self, row: RecordingRow, action: Action, detail: Mapping[str, Code]) -> None:
+        patient = row.patient_lookup.hex()
+        entry = Entry(action, Outcome.DONE, SYSTEM, visit=row.visit, recording=row.id, patient=patient, detail=detail)
+        await self._log.enter_closing(entry)

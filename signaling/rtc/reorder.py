@@ -1,0 +1,133 @@
+"""Packets back into the order they were sent in, for a bounded time and in bounded space."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from signaling.rtc.rtp import RtpPacket
+
+_RETRIES = 5
+_STALE_STREAK = 64  # packets in a row from before the window: the sender began anew
+
+
+class Gap(NamedTuple):
+    """So many packets never came in time."""
+
+    packets: int
+
+
+class Arrived(NamedTuple):
+    """A packet whose turn it is, and when it came (steady seconds)."""
+
+    packet: RtpPacket
+    at: float
+
+
+@dataclass(slots=True)
+class _Missing:
+    since: float
+    asked: float = 0.0
+    tries: int = 0
+
+
+class Reorder:
+    """Holds a packet back until those before it came, `hold` seconds passed, or `capacity` packets wait.
+
+    Full means: what is missing is given up and shown as a Gap.
+    """
+
+    def __init__(self, *, hold: float, capacity: int) -> None:
+        self._hold = hold
+        self._capacity = capacity
+        self._waiting: dict[int, Arrived] = {}
+        self._missing: dict[int, _Missing] = {}
+        self._next: int | None = None
+        self._highest = 0
+        self._lost = 0
+        self._stale = 0
+
+    def insert(self, packet: RtpPacket, now: float, *, repeated: bool = False) -> int | None:
+        """Take a packet; its extended sequence number, or None for a duplicate or one that came too late."""
+        if self._next is None:
+            if repeated:
+                return None
+            self._next, self._highest = packet.sequence, packet.sequence - 1
+        number = self._extend(packet.sequence)
+        if number < self._next or number in self._waiting:
+            self._note_stale(number, repeated)
+            return None
+        self._stale = 0
+        if number > self._highest:
+            self._grow(number, now)
+        else:
+            self._missing.pop(number, None)
+        self._waiting[number] = Arrived(packet, now)
+        return number
+
+    def ready(self, now: float) -> list[Arrived | Gap]:
+        """What may go on now, in order."""
+        found: list[Arrived | Gap] = []
+        while self._next is not None:
+            arrived = self._waiting.pop(self._next, None)
+            if arrived is not None:
+                self._report_loss(found)
+                found.append(arrived)
+            elif self._given_up(self._next, now):
+                del self._missing[self._next]
+                self._lost += 1
+            else:
+                break
+            self._next += 1
+        self._report_loss(found)
+        return found
+
+    def due(self, now: float, interval: float) -> list[int]:
+        """Missing numbers, ascending, to ask for again: at most 5 times each, `interval` seconds apart."""
+        numbers = []
+        for number, missing in self._missing.items():
+            if missing.tries < _RETRIES and now - missing.asked >= interval * missing.tries:
+                missing.tries += 1
+                missing.asked = now
+                numbers.append(number)
+        numbers.sort()
+        return numbers
+
+    def asked_at(self, sequence: int) -> float | None:
+        """When a packet that is asked for exactly once so far was asked for: its arrival measures the round trip."""
+        if self._next is None:
+            return None
+        missing = self._missing.get(self._extend(sequence))
+        return missing.asked if missing is not None and missing.tries == 1 else None
+
+    def _extend(self, sequence: int) -> int:
+        return self._highest + ((sequence - self._highest + 0x8000 & 0xFFFF) - 0x8000)
+
+    def _grow(self, number: int, now: float) -> None:
+        assumed = self._next if self._next is not None else number
+        if number - assumed > self._capacity:
+            self._lost += number - assumed
+            self._waiting.clear()
+            self._missing.clear()
+            self._next = number
+        else:
+            for absent in range(self._highest + 1, number):
+                self._missing[absent] = _Missing(now)
+        self._highest = number
+
+    def _given_up(self, number: int, now: float) -> bool:
+        missing = self._missing.get(number)
+        return missing is not None and now - missing.since >= self._hold
+
+    def _report_loss(self, found: list[Arrived | Gap]) -> None:
+        if self._lost:
+            found.append(Gap(self._lost))
+            self._lost = 0
+
+    def _note_stale(self, number: int, repeated: bool) -> None:
+        if repeated or number in self._waiting:
+            return
+        self._stale += 1
+        if self._stale >= _STALE_STREAK:
+            self._lost += 1
+            self._waiting.clear()
+            self._missing.clear()
+            self._next, self._stale = None, 0

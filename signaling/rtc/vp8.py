@@ -1,0 +1,104 @@
+"""From packets in order to whole VP8 frames (RFC 7741), without decoding."""
+
+from enum import Enum, auto
+from typing import NamedTuple
+
+from signaling.rtc.rtp import RtpPacket
+
+LARGEST_FRAME = 1 << 20  # octets
+
+
+class Descriptor(NamedTuple):
+    """`size` octets of payload descriptor; `first` if a frame starts here (S = 1, PID = 0)."""
+
+    size: int
+    first: bool
+
+
+class Vp8Frame(NamedTuple):
+    """One whole frame with its 32-bit RTP timestamp."""
+
+    data: bytes
+    timestamp: int
+    key: bool
+
+
+class Broken(Enum):
+    """The stream cannot be followed without a new key frame."""
+
+    BROKEN = auto()
+
+
+def read_descriptor(payload: bytes) -> Descriptor | None:
+    """RFC 7741 §4.2; None if it is cut short or carries no VP8 data."""
+    end = len(payload)
+    if end < 2:
+        return None
+    size, first = 1, payload[0] & 0x1F == 0x10
+    if payload[0] & 0x80:
+        flags = payload[1]
+        size = 2
+        if flags & 0x80:
+            if size >= end:
+                return None
+            size += 2 if payload[size] & 0x80 else 1
+        size += (flags >> 6 & 1) + (1 if flags & 0x30 else 0)
+    return Descriptor(size, first) if size < end else None
+
+
+class Vp8Assembler:
+    """Takes packets without gaps, gives whole frames, the first one a key frame after every `lose()`."""
+
+    def __init__(self) -> None:
+        self.needs_key = True
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._timestamp = 0
+        self._key = False
+
+    @property
+    def receiving_key(self) -> bool:
+        """Whether the key frame that is needed has begun to arrive."""
+        return self._key and bool(self._parts)
+
+    def lose(self) -> None:
+        """Packets are missing: drop what was begun and wait for a key frame."""
+        self._clear()
+        self.needs_key = True
+
+    def push(self, packet: RtpPacket) -> Vp8Frame | Broken | None:
+        """The frame that `packet` completes, BROKEN if the sender broke the format, else None."""
+        if not packet.payload:
+            return None
+        descriptor = read_descriptor(packet.payload)
+        if descriptor is None:
+            return self._give_up()
+        if descriptor.first:
+            if self._parts:
+                return self._give_up()
+            self._key = not packet.payload[descriptor.size] & 0x01
+            self._timestamp = packet.timestamp
+        elif not self._parts:
+            return None if self.needs_key else self._give_up()
+        if packet.timestamp != self._timestamp or self._size > LARGEST_FRAME:
+            return self._give_up()
+        self._parts.append(packet.payload[descriptor.size :])
+        self._size += len(packet.payload) - descriptor.size
+        return self._finish() if packet.marker else None
+
+    def _finish(self) -> Vp8Frame | None:
+        frame = Vp8Frame(b"".join(self._parts), self._timestamp, self._key)
+        self._clear()
+        if self.needs_key and not frame.key:
+            return None
+        self.needs_key = False
+        return frame
+
+    def _give_up(self) -> Broken:
+        self.lose()
+        return Broken.BROKEN
+
+    def _clear(self) -> None:
+        self._parts.clear()
+        self._size = 0
+        self._key = False

@@ -1,0 +1,175 @@
+"""The whole server: rooms wired, doors opened in order, closed in the other order."""
+
+import asyncio
+import signal
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from telehealth.access import SYSTEM
+from telehealth.audit.actions import Action
+from telehealth.audit.entry import Entry, Outcome
+from telehealth.clock import Clock, SystemClock
+from telehealth.commands.control import Control
+from telehealth.commands.run import in_house
+from telehealth.config import Config, Server
+from telehealth.demo import Demo
+from telehealth.house import House, open_house
+from telehealth.keys.process import harden_process
+from telehealth.log import get_logger
+from telehealth.visiting import Visiting, open_visiting
+from telehealth.visits.texts import languages
+from telehealth.web.metrics import Metrics
+from telehealth.web.openapi import encoded
+from telehealth.web.origin import our_origins
+from telehealth.web.proxies import Proxies
+from telehealth.web.rooms import Rooms
+from telehealth.web.server import bind, make_app, make_runner, site_of, tls_context
+from telehealth.web.table import ROUTES
+from telehealth.workers import Workers
+
+ROOT = Path(__file__).resolve().parents[1]
+VERSION = version("telehealth")
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """What is printed when the server takes visitors; `data` for programs."""
+
+    data: dict[str, Any]
+    lines: tuple[str, ...]
+
+
+async def run(config: Config, greet: Callable[[Greeting], None], clock: Clock | None = None) -> None:
+    """Start, greet, serve until SIGTERM or SIGINT, stop in order.
+
+    Raises WorkerDied when a part ended by itself, a Refusal or OSError when it cannot start.
+    """
+    harden_process()
+    stop = asyncio.Event()
+    with _signals(stop):
+        async with open_server(config, clock or SystemClock()) as server:
+            greet(await server.greeting())
+            log.info("server.ready", host=server.config.server.host, port=server.config.server.port)
+            await server.workers.watch(stop)
+            log.info("server.stopping")
+
+
+@contextmanager
+def _signals(stop: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """What runs; `demo` is there in a demo alone."""
+
+    config: Config
+    house: House
+    workers: Workers
+    demo: Demo | None
+
+    async def greeting(self) -> Greeting:
+        """The address, and the set-up link while there is no admin; in a demo, ready links."""
+        url = self.config.public_url
+        data: dict[str, Any] = {"url": url, "media_port": self.config.media.port}
+        lines = [f"Telehealth is at {url}"]
+        if self.demo is not None:
+            shown = await self.demo.greeting()
+            return Greeting({**data, **shown.data}, (*lines, *shown.lines))
+        invitation = await self.house.people.first_admin_invitation()
+        if invitation is not None:
+            link = f"{url}/setup#{invitation.token.reveal()}"
+            data["setup_url"] = link
+            lines += ["There is no admin yet. Open this link, which is good once, for 24 hours:", f"  {link}"]
+        lines.append("Stop with Ctrl-C. Something wrong? telehealth doctor")
+        return Greeting(data, tuple(lines))
+
+
+@asynccontextmanager
+async def open_server(config: Config, clock: Clock) -> AsyncIterator[RunningServer]:
+    """Everything, taking visitors; on the way out recordings are sealed before the log closes."""
+    async with AsyncExitStack() as stack:
+        listening = bind(config)
+        stack.callback(listening.close)
+        config = _with_port(config, listening)
+        tls = await asyncio.to_thread(tls_context, config)
+        house = await stack.enter_async_context(open_house(config, clock))
+        await house.log.enter(_entry(Action.SERVER_START, config))
+        stack.push_async_callback(house.log.enter_closing, _entry(Action.SERVER_STOP, config))
+        workers = Workers()
+        visiting = await stack.enter_async_context(open_visiting(house))
+        stack.push_async_callback(workers.close)
+        demo = Demo(house) if config.demo else None
+        app = make_app(_rooms(house, visiting, demo), site_of(config, ROOT))
+        visiting.mount(app)
+        for name, work in (*house.workers(), *visiting.workers()):
+            workers.start(name, work)
+        await _listen(stack, app, listening, tls)
+        control = Control(config.places.audit, lambda argv: in_house(house, argv))
+        await control.start()
+        stack.push_async_callback(control.close)
+        yield RunningServer(config, house, workers, demo)
+
+
+def _with_port(config: Config, listening: socket.socket) -> Config:
+    """The configuration with the port we really have, so that every link is right."""
+    server: Server = config.server.model_copy(update={"port": listening.getsockname()[1]})
+    return config.model_copy(update={"server": server})
+
+
+def _entry(action: Action, config: Config) -> Entry:
+    detail = {"version": VERSION, "demo": config.demo}
+    return Entry(action, Outcome.DONE, SYSTEM.actor(), detail=detail)
+
+
+async def _listen(
+    stack: AsyncExitStack, app: web.Application, listening: socket.socket, tls: ssl.SSLContext | None
+) -> None:
+    runner = make_runner(app)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.SockSite(runner, listening, ssl_context=tls, backlog=512).start()
+
+
+def _rooms(house: House, visiting: Visiting, demo: Demo | None) -> Rooms:
+    config, identity = house.config, house.identity
+    metrics = Metrics()
+    visiting.measure(metrics)
+    return Rooms(
+        config=config,
+        clock=house.clock,
+        proxies=Proxies.of(config.server.trusted_proxies),
+        origins=our_origins(config),
+        metrics=metrics,
+        log=house.log,
+        fields=house.base.fields,
+        people=identity.people,
+        enrolment=identity.enrolment,
+        sign_in=identity.sign_in,
+        sessions=identity.sessions,
+        tokens=identity.tokens,
+        links=identity.links,
+        joining=identity.joining,
+        booking=house.booking,
+        recordings=visiting.recordings,
+        checks={**house.checks(), **visiting.checks()},
+        contract=encoded(ROUTES, VERSION),
+        demo=demo,
+        languages=languages(),
+    )

@@ -1,0 +1,117 @@
+"""`telehealth audit`: check the log, and look at its end."""
+
+import argparse
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from telehealth.access import command_line
+from telehealth.audit.actions import Action
+from telehealth.audit.entry import Entry, Outcome
+from telehealth.audit.leaf import Stored
+from telehealth.audit.note import NoteInvalid, parse_verifier_key
+from telehealth.audit.verify import Verdict, verify_folder
+from telehealth.clock import SystemClock, rfc3339
+from telehealth.commands.grammar import Subparsers, noun, verb
+from telehealth.commands.said import FAILED, OK, CommandRefused, Said, table
+from telehealth.config import Config
+from telehealth.house import House, log_verifier, open_keyring
+
+
+def add(nouns: Subparsers, common: argparse.ArgumentParser) -> None:
+    """Declare the verbs."""
+    verbs = noun(nouns, "audit", "The audit log.")
+    verifying = verb(
+        verbs,
+        common,
+        "verify",
+        "Find any edit, insertion, swap or cut against the last signed head.",
+        housed=_verify,
+        local=_verify_alone,
+    )
+    verifying.add_argument(
+        "--folder", type=Path, help="a copy of a log, checked without this server's keys; with --key"
+    )
+    verifying.add_argument("--key", help="the log's verifier key (name+id+base64), for --folder")
+    tailing = verb(verbs, common, "tail", "The newest entries (the reading is entered).", housed=_tail)
+    tailing.add_argument("-n", "--number", type=int, default=20, help="how many (default 20, at most 1000)")
+
+
+def _told(verdict: Verdict, key: str) -> Said:
+    problems = [{"index": problem.index, "code": problem.code} for problem in verdict.problems]
+    data = {"ok": verdict.ok, "size": verdict.size, "root": verdict.root, "problems": problems, "key": key}
+    if verdict.ok:
+        lines = [
+            f"Sound: {verdict.size} entries stand under the signed head {verdict.root[:16]}….",
+            f"Keep this head and this key elsewhere, to check copies against: {key}",
+        ]
+        return Said(data, lines, OK)
+    found = [f"  entry {problem['index']}: {problem['code']}" for problem in problems[:20]]
+    lines = [
+        "NOT SOUND. The log on disk is not what was signed:",
+        *found,
+        "Keep the folder as it is, and a copy of it.",
+    ]
+    return Said(data, lines, FAILED)
+
+
+async def _verify(house: House, _args: argparse.Namespace) -> Said:
+    name, key, line = await log_verifier(house.keyring)
+    verdict = await asyncio.to_thread(verify_folder, house.config.places.audit, key, name)
+    return _told(verdict, line)
+
+
+def _verify_alone(args: argparse.Namespace, config: Config) -> Said:
+    """Without a running server: by a key given, or by this server's own, whatever state the log is in."""
+    if (args.folder is None) != (args.key is None):
+        raise CommandRefused("usage", "--folder and --key go together.", exit_code=2)
+    if args.folder is not None:
+        try:
+            name, key = parse_verifier_key(args.key)
+            return _told(verify_folder(args.folder, key, name), args.key)
+        except (NoteInvalid, OSError) as error:
+            raise CommandRefused("unreadable", f"Cannot check: {error}", exit_code=2) from error
+    name, key, line = asyncio.run(_own_key(config))
+    return _told(verify_folder(config.places.audit, key, name), line)
+
+
+async def _own_key(config: Config) -> tuple[str, bytes, str]:
+    _, keyring = await open_keyring(config, SystemClock())
+    return await log_verifier(keyring)
+
+
+async def _tail(house: House, args: argparse.Namespace) -> Said:
+    count = max(1, min(args.number, 1000))
+    await house.log.enter(
+        Entry(Action.AUDIT_READ, Outcome.DONE, command_line().actor(), detail={"limit": count, "criteria": "tail"})
+    )
+    found = await house.log.entries(limit=count, newest_first=True)
+    found.reverse()
+    rows = [
+        (
+            stored.index,
+            rfc3339(stored.at),
+            stored.action,
+            stored.outcome,
+            f"{stored.actor_kind} {stored.actor[:16]}".strip(),
+            stored.recording or stored.visit or stored.subject,
+        )
+        for stored in found
+    ]
+    lines = table(("INDEX", "TIME", "ACTION", "OUTCOME", "WHO", "WHAT"), rows)
+    return Said({"items": [_item(stored) for stored in found]}, [*lines, "Check them all: telehealth audit verify"])
+
+
+def _item(stored: Stored) -> dict[str, Any]:
+    return {
+        "index": stored.index,
+        "at": rfc3339(stored.at),
+        "action": stored.action,
+        "outcome": stored.outcome,
+        "actor": {"kind": stored.actor_kind, "id": stored.actor, "role": stored.actor_role},
+        "visit": stored.visit,
+        "recording": stored.recording,
+        "subject": stored.subject,
+        "purpose": stored.purpose,
+        "detail": dict(stored.detail),
+    }

@@ -1,0 +1,227 @@
+"""`telehealth doctor`: what is wrong on this machine, and how to mend it. Changes nothing."""
+
+import argparse
+import errno
+import os
+import shutil
+import socket
+import ssl
+import stat
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from telehealth import places
+from telehealth.clock import SystemClock
+from telehealth.commands import control
+from telehealth.commands.grammar import Subparsers, verb
+from telehealth.commands.said import FAILED, OK, Said
+from telehealth.config import Config, ConfigRefused, load
+
+ROOT = Path(__file__).resolve().parents[2]
+LEAST_PYTHON = (3, 11)
+SOON = timedelta(days=21)
+BUILT = datetime(2026, 1, 1, tzinfo=UTC)  # a clock before this is wrong
+State = Literal["well", "note", "wrong"]
+MARKS: dict[State, str] = {"well": "ok  ", "note": "note", "wrong": "BAD "}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One look. `mend` says what to do; it is empty where all is well."""
+
+    what: str
+    state: State
+    text: str
+    mend: str = ""
+
+
+def add(nouns: Subparsers, common: argparse.ArgumentParser) -> None:
+    """Declare the command."""
+    verb(nouns, common, "doctor", "Look over config, ports, disk, clock and keys; says how to mend.", local=_doctor)
+
+
+def _doctor(args: argparse.Namespace, _config: object) -> Said:
+    findings = list(_look(args.config))
+    wrong = sum(finding.state == "wrong" for finding in findings)
+    lines = []
+    for finding in findings:
+        lines.append(f"{MARKS[finding.state]}  {finding.what}: {finding.text}")
+        if finding.mend:
+            lines.append(f"      → {finding.mend}")
+    lines.append("All well. Next: telehealth serve" if not wrong else f"{wrong} to mend.")
+    data = {
+        "ok": not wrong,
+        "findings": [
+            {"what": finding.what, "state": finding.state, "text": finding.text, "mend": finding.mend}
+            for finding in findings
+        ],
+    }
+    return Said(data, lines, FAILED if wrong else OK)
+
+
+def _look(path: Path | None) -> Iterator[Finding]:
+    here = Path("config.toml")
+    path = path or (here if here.is_file() else None)
+    yield _python()
+    try:
+        config = load(path)
+    except ConfigRefused as refused:
+        for fault in refused.faults:
+            yield Finding("config", "wrong", fault, f"Correct it in {path or 'the environment (TELEHEALTH_…)'}")
+        return
+    yield Finding("config", "well", f"read from {path}" if path else "defaults and environment")
+    yield _clock()
+    yield from _folders(config)
+    yield _disk(config)
+    yield _key(config)
+    yield from _ports(config)
+    yield from _files(config)
+    yield from _tls(config)
+    yield _pages()
+
+
+def _python() -> Finding:
+    text = ".".join(str(part) for part in sys.version_info[:3])
+    if sys.version_info >= LEAST_PYTHON:
+        return Finding("python", "well", text)
+    return Finding("python", "wrong", text, "Install Python 3.11 or newer.")
+
+
+def _clock() -> Finding:
+    now = SystemClock().now()
+    if now < BUILT:
+        return Finding(
+            "clock", "wrong", f"{now:%Y-%m-%d %H:%M} UTC lies in the past", "Set it: timedatectl set-ntp true"
+        )
+    if Path("/run/systemd/timesync").exists() and not Path("/run/systemd/timesync/synchronized").exists():
+        return Finding(
+            "clock", "note", "not synchronised", "timedatectl set-ntp true; sign-in codes fail when it is 30 s off"
+        )
+    return Finding("clock", "well", f"{now:%Y-%m-%d %H:%M} UTC")
+
+
+def _folders(config: Config) -> Iterator[Finding]:
+    for name, folder in places.folders(config).items():
+        yield _folder(name, folder)
+    paths = (config.places.keys, config.places.recordings, config.places.root_key.parent)
+    if not all(path.exists() for path in paths) or not places.together(config):
+        return
+    if config.server.loopback or config.places.one_filesystem_is_meant:
+        yield Finding("places", "note", "keys and recordings on one filesystem", "Before real use, put them on two.")
+    else:
+        yield Finding("places", "wrong", "keys and recordings on one filesystem", places.OneFilesystem.message)
+
+
+def _folder(name: str, folder: Path) -> Finding:
+    what = f"places.{name}"
+    if not folder.exists():
+        parent = next((above for above in folder.absolute().parents if above.exists()), Path("/"))
+        if os.access(parent, os.W_OK):
+            return Finding(what, "well", f"{folder} will be made at the first start")
+        return Finding(what, "wrong", f"{folder} cannot be made", f"sudo install -d -m 700 -o $USER {folder}")
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        return Finding(what, "wrong", f"{folder} is not writable for us", f"sudo chown -R $USER {folder}")
+    if stat.S_IMODE(folder.stat().st_mode) & 0o077:
+        return Finding(what, "wrong", f"{folder} is open to others", f"chmod 700 {folder}")
+    return Finding(what, "well", str(folder))
+
+
+def _disk(config: Config) -> Finding:
+    folder = config.places.recordings.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    text = f"{free / 1e9:.1f} GB free for recordings"
+    if free < config.recording.least_free_bytes:
+        return Finding("disk", "wrong", text, "Recordings are refused below recording.least_free_bytes: make room.")
+    if free < 10 * config.recording.least_free_bytes:
+        return Finding("disk", "note", text, "About 1 GB goes per recorded hour of two people.")
+    return Finding("disk", "well", text)
+
+
+def _key(config: Config) -> Finding:
+    path = config.places.root_key
+    if not path.exists():
+        if (config.places.keys / "provider").exists():
+            return Finding("keys", "wrong", f"{path} is missing", "Restore it from its copy: nothing opens without it.")
+        return Finding("keys", "well", f"{path} will be made at the first start")
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        return Finding("keys", "wrong", f"{path} is readable for others", f"chmod 600 {path}")
+    return Finding("keys", "well", f"{path} is there; keep a copy apart from the recordings")
+
+
+def _ports(config: Config) -> Iterator[Finding]:
+    if _running(config):
+        yield Finding("server", "well", f"running at {config.public_url}")
+        return
+    yield _port("server.port", config.server.host, config.server.port, socket.SOCK_STREAM)
+    yield _port("media.port", config.media.host, config.media.port, socket.SOCK_DGRAM)
+
+
+def _running(config: Config) -> bool:
+    return control.listens(config.places.audit)
+
+
+def _port(what: str, host: str, port: int, kind: socket.SocketKind) -> Finding:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, kind) as trying:
+        if kind is socket.SOCK_STREAM:
+            trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trying.bind((host, port))
+        except OSError as error:
+            return Finding(what, "wrong", f"{host}:{port}: {os.strerror(error.errno or 0)}", _mend_port(error, what))
+    return Finding(what, "well", f"{host}:{port} is free")
+
+
+def _mend_port(error: OSError, what: str) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Stop what uses it (see: ss -lntup), or choose another {what}."
+    if error.errno == errno.EACCES:
+        return f"Ports below 1024 need a right: choose another {what}, or CAP_NET_BIND_SERVICE."
+    return f"Correct {what.split('.')[0]}.host."
+
+
+def _files(config: Config) -> Iterator[Finding]:
+    for what, path in (
+        ("media.turn_secret_file", config.media.turn_secret_file),
+        ("mail.password_file", config.mail.password_file),
+        ("sms.token_file", config.sms.token_file),
+        ("server.clinic_logo", config.server.clinic_logo),
+    ):
+        if path is not None and not os.access(path, os.R_OK):
+            yield Finding(what, "wrong", f"{path} cannot be read", "Correct the path, or its rights.")
+
+
+def _tls(config: Config) -> Iterator[Finding]:
+    certificate, key = config.server.tls_certificate, config.server.tls_key
+    if certificate is None or key is None:
+        return
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
+        end = _not_after(certificate)
+    except (OSError, ValueError) as error:
+        yield Finding("tls", "wrong", f"certificate and key do not load ({type(error).__name__})", "Check both files.")
+        return
+    left = end - SystemClock().now()
+    if left < timedelta(0):
+        yield Finding("tls", "wrong", f"the certificate ended on {end:%Y-%m-%d}", "Renew it.")
+    else:
+        yield Finding("tls", "note" if left < SOON else "well", f"good until {end:%Y-%m-%d}")
+
+
+def _not_after(certificate: Path) -> datetime:
+    from cryptography import x509  # needed with TLS alone
+
+    return x509.load_pem_x509_certificates(certificate.read_bytes())[0].not_valid_after_utc
+
+
+def _pages() -> Finding:
+    script = ROOT / "node_modules" / "socket.io-client" / "dist" / "socket.io.esm.min.js"
+    if script.is_file():
+        return Finding("pages", "well", "the browser script is there")
+    return Finding("pages", "wrong", "the browser script is missing", "make setup")

@@ -1,0 +1,115 @@
+"""`telehealth recording`: find, look, verify."""
+
+import argparse
+import asyncio
+import base64
+import binascii
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from telehealth.access import command_line
+from telehealth.clock import SystemClock
+from telehealth.commands.grammar import Subparsers, noun, verb
+from telehealth.commands.said import FAILED, OK, USAGE, CommandRefused, Said, table
+from telehealth.config import Config
+from telehealth.house import House, certificate_key, open_keyring
+from telehealth.ids import Kind, is_id
+from telehealth.web.rooms import RecordingFilter
+
+
+def add(nouns: Subparsers, common: argparse.ArgumentParser) -> None:
+    """Declare the verbs."""
+    verbs = noun(nouns, "recording", "Recordings.")
+    listing = verb(verbs, common, "list", "Recordings, newest first.", housed=_list)
+    listing.add_argument("--limit", type=int, default=50, help="how many (default 50, at most 200)")
+    listing.add_argument("--patient", help="the patient's whole name; found by its keyed hash")
+    for name, text, run in (
+        ("show", "One recording with its manifest.", _show),
+        ("verify", "Read every file of a recording whole: tags, sizes, hashes.", _verify),
+    ):
+        verb(verbs, common, name, text, housed=run).add_argument("recording", help="its id (rec_…)")
+    checking = verb(
+        verbs, common, "verify-certificate", "Check a deletion certificate, offline.", local=_verify_certificate
+    )
+    checking.add_argument("file", type=Path, help="the certificate, as downloaded")
+    checking.add_argument("--key", help="public key in base64 (see: telehealth keys status); default: this server's own")
+
+
+def _known(recording: str) -> str:
+    if not is_id(Kind.RECORDING, recording):
+        raise CommandRefused("not_found", "There is no such recording.", "See: telehealth recording list")
+    return recording
+
+
+async def _list(house: House, args: argparse.Namespace) -> Said:
+    lookup = house.base.fields.lookup("patient", args.patient) if args.patient else None
+    limit = max(1, min(args.limit, 200))
+    found = await house.archive.find(command_line(), RecordingFilter(patient=lookup), limit=limit, after=None)
+    items = [item.model_dump(mode="json", by_alias=True) for item in found.items]
+    rows = [
+        (
+            item["id"],
+            item["started_at"],
+            f"{item['milliseconds'] / 1000:.0f} s",
+            item["state"] + (" (interrupted)" if item["interrupted"] else "") + (" (held)" if item["hold"] else ""),
+            item["clinician"]["name"],
+        )
+        for item in items
+    ]
+    lines = table(("ID", "STARTED", "LENGTH", "STATE", "CLINICIAN"), rows) if rows else ["No recordings."]
+    return Said({"items": items, "next": found.next}, lines)
+
+
+async def _show(house: House, args: argparse.Namespace) -> Said:
+    recording = _known(args.recording)
+    shown = await house.archive.show(command_line(), recording)
+    data: dict[str, Any] = shown.model_dump(mode="json", by_alias=True)
+    data["manifest"] = await house.archive.manifest(command_line(), recording)
+    lines = [f"{name:16} {value}" for name, value in data.items() if name not in ("tracks", "manifest", "clinician")]
+    lines += [f"track            {track['id']} {track['role']} {track['milliseconds']} ms" for track in data["tracks"]]
+    return Said(data, [*lines, f"Check its files: telehealth recording verify {recording}"])
+
+
+async def _verify(house: House, args: argparse.Namespace) -> Said:
+    recording = _known(args.recording)
+    found = await house.recordings.verify(command_line(), recording)
+    data = {"recording": recording, "ok": not found.damaged, "files": found.files, "damaged": dict(found.damaged)}
+    if not found.damaged:
+        return Said(data, [f"Sound: {found.files} files of {recording}, every byte authenticated."], OK)
+    lines = [f"  {file}: {code}" for file, code in found.damaged.items()]
+    return Said(data, [f"DAMAGED: {recording}", *lines, "Restore these files from a backup of the recordings."], FAILED)
+
+
+def _verify_certificate(args: argparse.Namespace, config: Config | None) -> Said:
+    from recordings.certificate import verify  # pulls in the recordings room, which few commands need
+
+    key = _given_key(args.key) if args.key else asyncio.run(_own_key(config))
+    try:
+        certificate = verify(args.file.read_bytes(), key)
+    except OSError as error:
+        raise CommandRefused("unreadable", f"Cannot read {args.file}: {error.strerror}", exit_code=USAGE) from error
+    data = {"ok": True, "certificate": asdict(certificate)}
+    lines = [
+        f"Genuine: certificate {certificate.certificate_id} for {certificate.recording_id}.",
+        f"Destroyed {certificate.destroyed_at} ({certificate.method}, {certificate.assurance}).",
+        f"Status {certificate.status}; holds, backups included, from {certificate.effective_after}.",
+    ]
+    return Said(data, lines)
+
+
+def _given_key(text: str) -> bytes:
+    try:
+        key = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        key = b""
+    if len(key) != 32:
+        raise CommandRefused("usage", "--key is a 32-byte Ed25519 key in base64.", exit_code=USAGE)
+    return key
+
+
+async def _own_key(config: Config | None) -> bytes:
+    if config is None or not config.places.root_key.exists():
+        raise CommandRefused("no_key", "There is no server here whose key could be asked.", "Give --key.", USAGE)
+    _, keyring = await open_keyring(config, SystemClock())
+    return await certificate_key(keyring)

@@ -1,0 +1,210 @@
+"""Users of the clinic: added, changed, reset, named."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from telehealth.access import Action as Asked
+from telehealth.access import Caller, require
+from telehealth.audit.actions import Action
+from telehealth.audit.entry import Entry, Outcome
+from telehealth.clock import Clock
+from telehealth.errors import Malformed, NotFound
+from telehealth.events import Bus, SessionEnded
+from telehealth.identity.faults import LastAdmin, LoginTaken
+from telehealth.identity.ports import Audit, Fields
+from telehealth.identity.secrets import new_token, token_hash
+from telehealth.ids import Entropy, Kind, new_id
+from telehealth.secret import Secret
+from telehealth.store import people as rows
+from telehealth.store import sessions as session_rows
+from telehealth.store.engine import Connection, Store
+
+ROLES = frozenset({"admin", "clinician", "auditor"})
+FIRST_ADMIN_FOR = timedelta(hours=24)
+ENROL_FOR = timedelta(days=7)
+RESET_FOR = timedelta(hours=24)
+_LOGIN = re.compile(r"[^\s/#?\x00-\x1f\x7f]{1,80}")
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """A set-up link in the making; the token is shown once."""
+
+    user: str | None  # None: whoever opens it becomes the first admin
+    purpose: str
+    token: Secret[str]
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    id: str
+    login: str
+    name: str
+    role: str
+    disabled: bool
+    enrolled: bool
+    created_at: datetime
+
+
+class People:
+    """Every change of who may what is entered before it holds, and ends the sessions it concerns."""
+
+    def __init__(self, *, store: Store, fields: Fields, audit: Audit, clock: Clock, bus: Bus, entropy: Entropy) -> None:
+        self._store = store
+        self._fields = fields
+        self._audit = audit
+        self._clock = clock
+        self._bus = bus
+        self._entropy = entropy
+
+    async def add(self, caller: Caller, login: str, name: str, role: str) -> Invitation:
+        """Raises Forbidden, Malformed, LoginTaken."""
+        require(caller, Asked.USERS_MANAGE)
+        if role not in ROLES:
+            raise Malformed("role")
+        if not name.strip():
+            raise Malformed("name")
+        login = readable_login(login)
+        user = new_id(Kind.USER, self._entropy)
+        entry = Entry(Action.USER_CREATE, Outcome.DONE, caller.actor(), subject=user, detail={"role": role})
+        async with self._audit.act(entry), self._store.begin() as connection:
+            try:
+                await rows.insert_user(
+                    connection,
+                    id=user,
+                    role=role,
+                    login_lookup=self._fields.lookup("login", login),
+                    login_sealed=self._fields.seal(login, table="users", column="login_sealed", row=user),
+                    name_sealed=self._fields.seal(name.strip(), table="users", column="name_sealed", row=user),
+                    recovery_hashes=[],
+                    created_at=self._clock.now(),
+                )
+            except rows.Taken:
+                raise LoginTaken from None
+            return await self._invite(connection, user, "enrol", ENROL_FOR)
+
+    async def list(self, caller: Caller) -> Sequence[User]:
+        """In the order they were added. Raises Forbidden."""
+        require(caller, Asked.USERS_MANAGE)
+        async with self._store.read() as connection:
+            return [self._told(row) for row in await rows.everybody(connection)]
+
+    async def find(self, caller: Caller, login: str) -> User:
+        """By sign-in name, for the command line. Raises Forbidden, NotFound."""
+        require(caller, Asked.USERS_MANAGE)
+        async with self._store.read() as connection:
+            row = await rows.by_login(connection, self._fields.lookup("login", login))
+        if row is None:
+            raise NotFound
+        return self._told(row)
+
+    async def change(self, caller: Caller, user: str, *, role: str | None = None, disabled: bool | None = None) -> User:
+        """Ends the user's sessions when anything changes. Raises Forbidden, NotFound, Malformed, LastAdmin."""
+        require(caller, Asked.USERS_MANAGE)
+        if role is not None and role not in ROLES:
+            raise Malformed("role")
+        row = await self._row(user)
+        values: dict[str, Any] = {}
+        if role is not None and role != row.role:
+            values["role"] = role
+        if disabled is not None and disabled != row.disabled:
+            values["disabled"] = disabled
+        if not values:
+            return self._told(row)
+        async with self._audit.act(self._changing(caller, row, values)), self._store.begin() as connection:
+            await rows.change(connection, user, **values)
+            if not await rows.admins(connection, active=True) and row.role == "admin":
+                raise LastAdmin
+            await session_rows.end_sessions_of(connection, user, self._clock.now())
+            if disabled:
+                await session_rows.revoke_tokens_of(connection, user, self._clock.now())
+        await self._bus.publish(SessionEnded(user))
+        return self._told(await self._row(user))
+
+    async def reset(self, caller: Caller, user: str) -> Invitation:
+        """Old password, authenticator and recovery codes are void at once, all sessions end. Raises as `change`."""
+        require(caller, Asked.USERS_MANAGE)
+        row = await self._row(user)
+        entry = Entry(Action.USER_RESET, Outcome.DONE, caller.actor(), subject=user, detail={"role": row.role})
+        async with self._audit.act(entry), self._store.begin() as connection:
+            void: dict[str, Any] = {
+                "password_hash": None,
+                "totp_sealed": None,
+                "totp_last_step": None,
+                "recovery_hashes": [],
+            }
+            await rows.change(connection, user, **void)
+            await session_rows.end_sessions_of(connection, user, self._clock.now())
+            await rows.drop_invitations(connection, user)
+            invitation = await self._invite(connection, user, "reset", RESET_FOR)
+        await self._bus.publish(SessionEnded(user))
+        return invitation
+
+    async def name_of(self, ids: Iterable[str]) -> dict[str, str]:
+        """Names by id; unknown ids are left out."""
+        async with self._store.read() as connection:
+            sealed = await rows.names(connection, sorted(set(ids)))
+        return {
+            user: self._fields.open(blob, table="users", column="name_sealed", row=user)
+            for user, blob in sealed.items()
+        }
+
+    async def first_admin_invitation(self) -> Invitation | None:
+        """A set-up link for the first admin, voiding the one before; None once there is an admin."""
+        async with self._store.begin() as connection:
+            if await rows.admins(connection):
+                return None
+            await rows.drop_invitations(connection, None)
+            return await self._invite(connection, None, "first_admin", FIRST_ADMIN_FOR)
+
+    async def _invite(self, connection: Connection, user: str | None, purpose: str, live: timedelta) -> Invitation:
+        now, token = self._clock.now(), new_token(self._entropy)
+        await rows.insert_invitation(
+            connection,
+            token_hash=token_hash(token.reveal()),
+            user_id=user,
+            purpose=purpose,
+            created_at=now,
+            expires_at=now + live,
+        )
+        return Invitation(user, purpose, token, now + live)
+
+    async def _row(self, user: str) -> rows.UserRow:
+        async with self._store.read() as connection:
+            row = await rows.by_id(connection, user)
+        if row is None:
+            raise NotFound
+        return row
+
+    def _changing(self, caller: Caller, row: rows.UserRow, values: dict[str, Any]) -> Entry:
+        """One entry for the gravest part of the change, the rest in its detail."""
+        if "role" in values:
+            action = Action.USER_ROLE
+        else:
+            action = Action.USER_DISABLE if values["disabled"] else Action.USER_ENABLE
+        detail = {"role": values.get("role", row.role), "disabled": values.get("disabled", row.disabled)}
+        return Entry(action, Outcome.DONE, caller.actor(), subject=row.id, detail=detail)
+
+    def _told(self, row: rows.UserRow) -> User:
+        return User(
+            row.id,
+            self._fields.open(row.login_sealed, table="users", column="login_sealed", row=row.id),
+            self._fields.open(row.name_sealed, table="users", column="name_sealed", row=row.id),
+            row.role,
+            row.disabled,
+            row.password_hash is not None,
+            row.created_at,
+        )
+
+
+def readable_login(login: str) -> str:
+    """The sign-in name in one form (NFC, no spaces around). Raises Malformed."""
+    text = unicodedata.normalize("NFC", login.strip())
+    if not _LOGIN.fullmatch(text):
+        raise Malformed("login")
+    return text

@@ -1,0 +1,125 @@
+"""Bearer tokens for programs: limited by scope and by the role of the user they belong to."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import cast
+
+from telehealth.access import SCOPES, Caller, Role, require
+from telehealth.access import Action as Asked
+from telehealth.audit.actions import Action
+from telehealth.audit.entry import Actor, Code, Entry, Outcome
+from telehealth.clock import Clock
+from telehealth.errors import Malformed, NotFound
+from telehealth.identity.faults import Unauthenticated
+from telehealth.identity.ports import Audit
+from telehealth.identity.secrets import new_token, token_hash
+from telehealth.ids import Entropy, Kind, new_id
+from telehealth.secret import Secret
+from telehealth.store import people
+from telehealth.store import sessions as rows
+from telehealth.store.engine import Store
+
+PREFIX = "tht_"  # lets secret scanners find a leaked one
+MOST_DAYS = 366
+USE_NOTED_EVERY = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiToken:
+    id: str
+    user: str
+    label: str
+    scopes: tuple[str, ...]
+    created_at: datetime
+    expires_at: datetime
+    used_at: datetime | None
+    revoked_at: datetime | None
+
+
+class ApiTokens:
+    """A token dies with its days, its revocation or its user."""
+
+    def __init__(self, *, store: Store, audit: Audit, clock: Clock, entropy: Entropy) -> None:
+        self._store = store
+        self._audit = audit
+        self._clock = clock
+        self._entropy = entropy
+
+    async def create(
+        self, caller: Caller, user: str, label: str, scopes: Iterable[str], days: int
+    ) -> tuple[str, Secret[str]]:
+        """Id and token, shown once. Raises Forbidden, Malformed, NotFound."""
+        require(caller, Asked.TOKENS_MANAGE)
+        wanted = sorted(set(scopes))
+        if not wanted or not SCOPES.issuperset(wanted):
+            raise Malformed("scopes")
+        if not 1 <= days <= MOST_DAYS:
+            raise Malformed("days")
+        if not 1 <= len(label.strip()) <= 80:
+            raise Malformed("label")
+        token, new = new_token(self._entropy, PREFIX), new_id(Kind.TOKEN, self._entropy)
+        detail: dict[str, Code] = {"user": user, "days": days, **{_field(scope): True for scope in wanted}}
+        entry = Entry(Action.TOKEN_CREATE, Outcome.DONE, caller.actor(), subject=new, detail=detail)
+        async with self._audit.act(entry), self._store.begin() as connection:
+            if await people.by_id(connection, user) is None:
+                raise NotFound
+            now = self._clock.now()
+            await rows.insert_token(
+                connection,
+                id=new,
+                token_hash=token_hash(token.reveal()),
+                user_id=user,
+                label=label.strip(),
+                scopes=wanted,
+                created_at=now,
+                expires_at=now + timedelta(days=days),
+            )
+        return new, token
+
+    async def list(self, caller: Caller) -> Sequence[ApiToken]:
+        """All that ever were, without their secrets. Raises Forbidden."""
+        require(caller, Asked.TOKENS_MANAGE)
+        async with self._store.read() as connection:
+            return [_told(row) for row in await rows.tokens(connection)]
+
+    async def revoke(self, caller: Caller, token: str) -> None:
+        """Works at once; a second time is NotFound. Raises Forbidden."""
+        require(caller, Asked.TOKENS_MANAGE)
+        async with self._store.begin() as connection:
+            if not await rows.revoke_token(connection, token, self._clock.now()):
+                raise NotFound
+        await self._audit.enter_closing(Entry(Action.TOKEN_REVOKE, Outcome.DONE, caller.actor(), subject=token))
+
+    async def resolve(self, bearer: str, *, address: str | None) -> Caller:
+        """Whose token it is. Raises Unauthenticated, the same for unknown, expired and revoked."""
+        now = self._clock.now()
+        async with self._store.read() as connection:
+            row = await rows.token(connection, token_hash(bearer))
+        if row is None or row.revoked_at is not None or row.expires_at <= now or row.disabled:
+            stranger = Actor("stranger", address=address)
+            entry = Entry(Action.TOKEN_TRY, Outcome.REFUSED, stranger, subject=row.id if row else None)
+            await self._audit.enter_throttled(entry, address or "unknown")
+            raise Unauthenticated
+        if row.used_at is None or now - row.used_at >= USE_NOTED_EVERY:
+            async with self._store.begin() as connection:
+                await rows.touch_token(connection, row.id, now)
+        role = cast(Role, row.role)
+        return Caller("token", row.user_id, role, frozenset(row.scopes), session=row.id, address=address)
+
+
+def _field(scope: str) -> str:
+    return scope.replace(":", "_")
+
+
+def _told(row: rows.TokenRow) -> ApiToken:
+    return ApiToken(
+        row.id,
+        row.user_id,
+        row.label,
+        tuple(row.scopes),
+        row.created_at,
+        row.expires_at,
+        row.used_at,
+        row.revoked_at,
+    )

@@ -1,0 +1,147 @@
+"""Rows of `sessions` and `api_tokens`."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import or_, select, update
+
+from telehealth.store.engine import Connection
+from telehealth.store.tables import api_tokens, sessions, users
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A session with what is needed of its user."""
+
+    id: str
+    user_id: str
+    created_at: datetime
+    seen_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None
+    role: str
+    disabled: bool
+    name_sealed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    """A bearer token with what is needed of its user."""
+
+    id: str
+    user_id: str
+    label: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime
+    used_at: datetime | None
+    revoked_at: datetime | None
+    role: str
+    disabled: bool
+
+
+_SESSION = (
+    select(
+        *(sessions.c[n] for n in ("id", "user_id", "created_at", "seen_at", "expires_at", "ended_at")),
+        *(users.c[n] for n in ("role", "disabled", "name_sealed")),
+    )
+    .select_from(sessions.join(users))
+)  # fmt: skip
+_TOKEN = (
+    select(
+        *(
+            api_tokens.c[n]
+            for n in ("id", "user_id", "label", "scopes", "created_at", "expires_at", "used_at", "revoked_at")
+        ),
+        *(users.c[n] for n in ("role", "disabled")),
+    )
+    .select_from(api_tokens.join(users))
+)  # fmt: skip
+
+
+async def insert_session(c: Connection, **values: Any) -> None:
+    await c.execute(sessions.insert().values(**values))
+
+
+async def session(c: Connection, token_hash: bytes) -> SessionRow | None:
+    row = (await c.execute(_SESSION.where(sessions.c.token_hash == token_hash))).one_or_none()
+    return None if row is None else SessionRow(*row)
+
+
+async def sessions_of(c: Connection, user: str) -> list[SessionRow]:
+    """Those not ended, oldest first."""
+    rows = await c.execute(
+        _SESSION.where(sessions.c.user_id == user, sessions.c.ended_at.is_(None)).order_by(sessions.c.created_at)
+    )
+    return [SessionRow(*row) for row in rows]
+
+
+async def touch(c: Connection, now: datetime, idle_since: datetime, *, user: str, session: str | None) -> int:
+    """Mark as active whatever is still live; how many."""
+    statement = update(sessions).where(
+        sessions.c.user_id == user,
+        sessions.c.ended_at.is_(None),
+        sessions.c.expires_at > now,
+        sessions.c.seen_at > idle_since,
+    )
+    if session is not None:
+        statement = statement.where(sessions.c.id == session)
+    return (await c.execute(statement.values(seen_at=now))).rowcount
+
+
+async def end_session(c: Connection, session: str, now: datetime) -> bool:
+    """False if it had ended before."""
+    done = await c.execute(
+        update(sessions).where(sessions.c.id == session, sessions.c.ended_at.is_(None)).values(ended_at=now)
+    )
+    return done.rowcount == 1
+
+
+async def end_sessions_of(c: Connection, user: str, now: datetime) -> int:
+    done = await c.execute(
+        update(sessions).where(sessions.c.user_id == user, sessions.c.ended_at.is_(None)).values(ended_at=now)
+    )
+    return done.rowcount
+
+
+async def run_out(c: Connection, now: datetime, idle_since: datetime) -> list[SessionRow]:
+    """Sessions not marked as ended that are idle or over."""
+    rows = await c.execute(
+        _SESSION.where(
+            sessions.c.ended_at.is_(None), or_(sessions.c.expires_at <= now, sessions.c.seen_at <= idle_since)
+        )
+    )
+    return [SessionRow(*row) for row in rows]
+
+
+async def insert_token(c: Connection, **values: Any) -> None:
+    await c.execute(api_tokens.insert().values(**values))
+
+
+async def token(c: Connection, token_hash: bytes) -> TokenRow | None:
+    row = (await c.execute(_TOKEN.where(api_tokens.c.token_hash == token_hash))).one_or_none()
+    return None if row is None else TokenRow(*row)
+
+
+async def tokens(c: Connection) -> list[TokenRow]:
+    """All that ever were, oldest first."""
+    return [TokenRow(*row) for row in await c.execute(_TOKEN.order_by(api_tokens.c.created_at, api_tokens.c.id))]
+
+
+async def touch_token(c: Connection, token: str, now: datetime) -> None:
+    await c.execute(update(api_tokens).where(api_tokens.c.id == token).values(used_at=now))
+
+
+async def revoke_token(c: Connection, token: str, now: datetime) -> bool:
+    done = await c.execute(
+        update(api_tokens).where(api_tokens.c.id == token, api_tokens.c.revoked_at.is_(None)).values(revoked_at=now)
+    )
+    return done.rowcount == 1
+
+
+async def revoke_tokens_of(c: Connection, user: str, now: datetime) -> int:
+    done = await c.execute(
+        update(api_tokens).where(api_tokens.c.user_id == user, api_tokens.c.revoked_at.is_(None)).values(revoked_at=now)
+    )
+    return done.rowcount

@@ -1,0 +1,158 @@
+"""What sockets ask of the visits that run: thin, each answer given by the part that owns it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from telehealth.access import Action as May
+from telehealth.access import Caller, may
+from telehealth.audit.actions import Action
+from telehealth.errors import Forbidden, NotFound
+from telehealth.visits.consent import Answer
+from telehealth.visits.faults import NoSuchParticipant, Removed, ScreenForbidden, VisitOver
+from telehealth.visits.neighbours import visit_entry
+from telehealth.visits.presence import Seat
+from telehealth.visits.roster import Arrival, Here, Quality
+from telehealth.visits.rows import VisitRow
+from telehealth.visits.running import RunningVisits
+from telehealth.visits.states import OVER, ParticipantState, VisitStep
+from telehealth.visits.view import view
+
+
+class LiveVisits(RunningVisits):
+    """All running visits of this process. `start` before the first socket, `close` after the last."""
+
+    # Coming and going.
+
+    async def approach(self, caller: Caller, visit: str) -> None:
+        """Whether a socket may be opened for this visit at all. Raises NotFound, Removed, VisitOver."""
+        row = await self.rooms.store.get(visit)
+        if row is None or not _may_take_part(caller, row):
+            raise NotFound
+        if caller.participant is not None:
+            person = await self.rooms.store.person(caller.participant)
+            if person is None or person.visit != visit:
+                raise NotFound
+            if person.state is ParticipantState.REMOVED:
+                raise Removed
+        if row.state in OVER:
+            raise VisitOver
+
+    async def enter(self, caller: Caller, visit: str, arrival: Arrival, seat: Seat) -> tuple[Here, Mapping[str, Any]]:
+        """Enter; where one is now, and the view. Raises what `approach` and `Presence.enter` raise."""
+        await self.approach(caller, visit)
+        running = await self.load(visit)
+        person = await self.person(running, caller)
+        here = Here(caller, visit, person.id)
+        await running.presence.enter(here, person, arrival, seat)
+        return here, self.view_for(here)
+
+    def view_for(self, here: Here) -> Mapping[str, Any]:
+        """The present view. Raises NotEntered."""
+        visit = self.of(here).visit
+        return view(visit, visit.entered(here), self.rooms.clock.now())
+
+    async def admit(self, here: Here, participant: str, *, break_glass: bool = False) -> None:
+        await self.of(here).presence.admit(here, participant, break_glass=break_glass)
+
+    async def remove(self, here: Here, participant: str) -> None:
+        await self.of(here).presence.remove(here, participant)
+
+    async def leave(self, here: Here) -> None:
+        await self.of(here).presence.leave(here)
+
+    async def end(self, here: Here) -> None:
+        """Raises ClinicianOnly, WrongState."""
+        running = self.of(here)
+        running.visit.clinician(here)
+        await self.finish(running, VisitStep.END, here.caller.actor())
+
+    def dropped(self, here: Here) -> None:
+        """The socket that was entered is gone. A visit that is over knows nobody any more."""
+        running = self.find(here.visit)
+        person = running.visit.people.get(here.participant) if running else None
+        if running and person:
+            running.presence.dropped(person)
+
+    # In the call.
+
+    def may_signal(self, here: Here, to: str) -> str | None:
+        """Whether a message may pass: both are admitted and the other is there. The sender's page.
+
+        Raises NotEntered, NotAdmitted, NoSuchParticipant.
+        """
+        visit = self.of(here).visit
+        me, other = visit.inside(here), visit.person(to)
+        if not other.admitted or not other.online or other is me:
+            raise NoSuchParticipant
+        return me.page
+
+    def media(self, here: Here, *, audio: bool, video: bool, screen: bool) -> None:
+        """What somebody sends, for the others to see. Raises NotAdmitted, ScreenForbidden."""
+        visit = self.of(here).visit
+        me = visit.inside(here)
+        if screen and visit.row.screen_forbidden and not me.staff:
+            raise ScreenForbidden
+        me.audio, me.video, me.screen = audio, video, screen
+        self.desk.tell(visit)
+
+    async def screen_policy(self, here: Here, *, forbidden: bool) -> None:
+        """Forbid screen sharing, and stop a running share, or allow it. Raises ClinicianOnly."""
+        visit = self.of(here).visit
+        visit.clinician(here)
+        visit.forbid_screen(forbidden)
+        stopped = [person for person in visit.admitted() if forbidden and person.screen and not person.staff]
+        for person in stopped:
+            person.screen = False
+            self.desk.send(person.id, "screen.stop", {})
+        self.desk.tell(visit)
+        await self.rooms.store.change(visit.id, screen_share_forbidden=forbidden)
+        for person in stopped:
+            actor = here.caller.actor()
+            await self.desk.enter_closing(visit_entry(Action.SCREEN_STOP, actor, visit, subject=person.id))
+
+    def quality(self, here: Here, quality: Quality) -> None:
+        """How somebody's connection does, for the clinician. Raises NotAdmitted."""
+        visit = self.of(here).visit
+        me = visit.inside(here)
+        changed = me.quality is None or me.quality.level != quality.level
+        me.quality = quality
+        if changed:
+            self.desk.tell(visit)
+
+    # The recording.
+
+    async def recording_ask(self, here: Here, purpose: str) -> str:
+        return await self.of(here).flow.ask(here, purpose)
+
+    async def consent_answer(self, here: Here, request: str, answer: str, receipt: str, signature: str) -> None:
+        await self.of(here).flow.answer(here, request, Answer(answer), receipt, signature)
+
+    async def consent_withdraw(self, here: Here) -> None:
+        await self.of(here).flow.withdraw(here)
+
+    async def recording_leg(self, here: Here, sdp: str) -> str:
+        return await self.of(here).flow.run.leg(here, sdp)
+
+    async def recording_stop(self, here: Here) -> None:
+        await self.of(here).flow.stop(here)
+
+    async def recording_pause(self, here: Here) -> None:
+        await self.of(here).flow.pause(here)
+
+    async def recording_resume(self, here: Here) -> None:
+        await self.of(here).flow.resume(here)
+
+    # The clinician's day.
+
+    async def today_for(self, caller: Caller) -> Mapping[str, Any]:
+        """The list of the caller's own visits today. Raises Forbidden."""
+        if caller.kind != "user" or not may(caller, May.VISITS_CALL, owner=caller.id):
+            raise Forbidden
+        return await self.desk.today.of(caller.id)
+
+
+def _may_take_part(caller: Caller, row: VisitRow) -> bool:
+    """A patient in the visit of their link; the visit's own clinician, in person."""
+    if caller.kind == "participant":
+        return caller.visit == row.id
+    return caller.kind == "user" and may(caller, May.VISITS_CALL, owner=row.clinician)

@@ -1,0 +1,141 @@
+"""What running visits ask of their neighbours: log, people, media port, recorder, and whoever carries their words."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from telehealth.audit.entry import Entry
+from telehealth.frames import FrameSink
+
+EndReason = Literal["ended", "removed", "link_revoked", "signed_out", "left"]
+
+
+class Audit(Protocol):
+    """The part of `telehealth.audit.AuditLog` used here."""
+
+    async def enter(self, entry: Entry) -> int:
+        """Durable on return. Raises LogUnavailable."""
+        ...
+
+    async def enter_closing(self, entry: Entry) -> object:
+        """Durable on return, in the log or its reserved spool."""
+        ...
+
+
+class People(Protocol):
+    """Names of staff, for those who may see them."""
+
+    async def name_of(self, ids: Sequence[str]) -> Mapping[str, str]: ...
+
+
+class Publish(Protocol):
+    """Carries events out. Nothing here waits: full queues are the carrier's matter."""
+
+    def to_participant(self, participant: str, event: str, payload: Mapping[str, Any]) -> None: ...
+    def to_watchers(self, clinician: str, event: str, payload: Mapping[str, Any]) -> None: ...
+
+    def watched(self) -> frozenset[str]:
+        """The clinicians whose today's list is open somewhere."""
+        ...
+
+    def close_participant(self, participant: str, reason: EndReason) -> None:
+        """Tell the participant's socket why, then close it."""
+        ...
+
+    def replace_participant(self, participant: str) -> None:
+        """Tell the participant's sockets that they go on in another tab, then close them."""
+        ...
+
+    def close_user(self, user: str, session: str | None) -> None:
+        """Close every socket of a user's session, or of all of them."""
+        ...
+
+
+class Leg(Protocol):
+    """One participant's connection to the media port."""
+
+    def finish(self, reason: str) -> None:
+        """End it now; a second call does nothing."""
+        ...
+
+    def request_key_frame(self) -> None: ...
+
+    async def wait_closed(self) -> str:
+        """The reason, once it has ended."""
+        ...
+
+
+class LegRoom(Protocol):
+    """`signaling.rtc.MediaPort`."""
+
+    async def open_leg(self, leg_id: str, offer_sdp: str, sink: FrameSink) -> tuple[Leg, str]:
+        """The leg and the answer's SDP. Raises a Refusal for an offer that is not acceptable."""
+        ...
+
+
+class Party(Protocol):
+    """Somebody who is recorded."""
+
+    @property
+    def participant(self) -> str: ...
+    @property
+    def role(self) -> str: ...
+
+
+class ConsentFact(Protocol):
+    """A yes that was signed: when, and to which text."""
+
+    @property
+    def participant(self) -> str: ...
+    @property
+    def at(self) -> datetime: ...
+    @property
+    def text_sha256(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+
+
+class RecordingListener(Protocol):
+    """Told by the recorder, synchronously, on the event loop."""
+
+    def first_stored(self, recording: str, participant: str) -> None: ...
+    def fault(self, recording: str, code: str) -> None: ...
+    def sealed(self, recording: str) -> None: ...
+
+
+class RecordingRoom(Protocol):
+    """`recordings.service.RecordingService`."""
+
+    async def begin(
+        self,
+        *,
+        visit: str,
+        clinician: str,
+        patient_lookup: bytes,
+        parties: Sequence[Party],
+        purpose: str,
+        consents: Sequence[ConsentFact],
+        listener: RecordingListener,
+    ) -> str:
+        """The new recording's id, ready to take frames. Raises a Refusal when it cannot be kept safely."""
+        ...
+
+    def sink(self, recording: str, participant: str) -> FrameSink: ...
+
+    def cut(self, recording: str, reason: str) -> None:
+        """From this call on nothing more is stored."""
+        ...
+
+    async def pause(self, recording: str, reason: str) -> None: ...
+    async def resume(self, recording: str, reason: str) -> None: ...
+    async def stop(self, recording: str, reason: str) -> None: ...
+
+
+class Seating(Protocol):
+    """Whether one more person fits beside those whose roles are given."""
+
+    def __call__(self, there: Sequence[str], role: str, /) -> bool: ...
+
+
+RetentionDays = Callable[[], Awaitable[int]]
+TouchLive = Callable[[str, str | None], Awaitable[object]]  # user, session

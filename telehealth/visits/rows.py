@@ -1,0 +1,93 @@
+"""What the tables of visits hold, opened: frozen values, read in one place and written in one place."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from telehealth.visits.states import ParticipantState, VisitState
+
+Assurance = Literal["standard", "high"]
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """Whom a visit is for, as the clinic wrote it. `contact`: e-mail address or phone; `birth_date`: YYYY-MM-DD."""
+
+    name: str
+    contact: str | None = None
+    birth_date: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VisitRow:
+    """One visit. `patient_lookup`: keyed hash of the patient's name, 32 bytes."""
+
+    id: str
+    clinician: str
+    state: VisitState
+    patient: Patient
+    patient_lookup: bytes
+    scheduled_at: datetime
+    minutes: int
+    assurance: Assurance
+    recording_planned: bool
+    screen_forbidden: bool
+    revision: int
+    created_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRow:
+    """One participant. `link` for patients, `user` for the clinician; `location`, `callback` as the patient said."""
+
+    id: str
+    visit: str
+    role: str
+    state: ParticipantState
+    link: str | None
+    user: str | None
+    public_key: Mapping[str, str] | None
+    location: str | None
+    callback: str | None
+    waiting_since: datetime | None
+    admitted_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentRow:
+    """One answer or withdrawal. `receipt` and `signature` are None for a withdrawal, which needs none."""
+
+    id: str
+    visit: str
+    request: str
+    participant: str
+    answer: Literal["yes", "no", "withdrawn"]
+    version: str
+    sha256: str
+    language: str
+    purpose: str
+    at: datetime
+    receipt: str | None = None
+    signature: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message of a visit's outbox. `at`: when it was sent, given up or written."""
+
+    channel: str
+    state: Literal["queued", "sent", "failed"]
+    failure: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a list of visits is narrowed to; `since` and `until` bound `scheduled_at`."""
+
+    clinician: str | None = None
+    state: VisitState | None = None
+    since: datetime | None = None
+    until: datetime | None = None

@@ -1,0 +1,271 @@
+"""Visits, participants and consents in the database; identifying columns are sealed here and opened here."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from telehealth.ids import Kind, new_id
+from telehealth.store.tables import consents, links, outbox, participants, recordings, users, visits
+from telehealth.visits.rows import ConsentRow, Delivery, Filters, Patient, PersonRow, VisitRow
+from telehealth.visits.states import RUNNING, ParticipantState, VisitState
+
+LONGEST_DAY: Final = 500  # visits of one clinician's day that are shown
+
+
+class Database(Protocol):
+    """The part of `telehealth.store.engine.Store` used here."""
+
+    def begin(self) -> AbstractAsyncContextManager[AsyncConnection]: ...
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]: ...
+
+
+class Cipher(Protocol):
+    """The part of `telehealth.keys.FieldCipher` used here."""
+
+    def seal(self, text: str, *, table: str, column: str, row: str) -> bytes: ...
+    def open(self, blob: bytes, *, table: str, column: str, row: str) -> str: ...
+    def lookup(self, purpose: str, text: str) -> bytes: ...
+
+
+class VisitStore:
+    """Rows in, rows out; every method is one transaction."""
+
+    def __init__(self, database: Database, cipher: Cipher) -> None:
+        self._database = database
+        self._cipher = cipher
+
+    async def add(self, row: VisitRow) -> None:
+        """A new visit, durable on return."""
+        values = {
+            "id": row.id,
+            "clinician_id": row.clinician,
+            "state": row.state,
+            "scheduled_at": row.scheduled_at,
+            "minutes": row.minutes,
+            "assurance": row.assurance,
+            "recording_planned": row.recording_planned,
+            "screen_share_forbidden": row.screen_forbidden,
+            "revision": row.revision,
+            "created_at": row.created_at,
+        }
+        async with self._database.begin() as connection:
+            await connection.execute(insert(visits).values(values | self._sealed(row.id, row.patient)))
+
+    async def discard(self, visit: str) -> None:
+        """Take back a visit whose first link could not be made; nothing refers to it yet."""
+        async with self._database.begin() as connection:
+            await connection.execute(delete(visits).where(visits.c.id == visit))
+
+    async def may_hold_visits(self, user: str) -> bool:
+        """Whether the user is there, not disabled, and of a role that sees patients."""
+        good = and_(users.c.id == user, users.c.disabled.is_(False), users.c.role.in_(("clinician", "admin")))
+        async with self._database.read() as connection:
+            return (await connection.execute(select(users.c.id).where(good))).first() is not None
+
+    async def get(self, visit: str) -> VisitRow | None:
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(visits).where(visits.c.id == visit))).first()
+        return None if row is None else self._visit(row)
+
+    async def change(self, visit: str, *, patient: Patient | None = None, **values: Any) -> None:
+        """Set columns of a visit; `patient` replaces all that is known about them."""
+        if patient is not None:
+            values |= self._sealed(visit, patient)
+        if values:
+            async with self._database.begin() as connection:
+                await connection.execute(update(visits).where(visits.c.id == visit).values(values))
+
+    async def page(self, filters: Filters, limit: int, after: tuple[datetime, str] | None = None) -> Sequence[VisitRow]:
+        """Visits in order of time, then id, after the given place."""
+        columns = visits.c
+        wanted = [
+            condition
+            for value, condition in (
+                (filters.clinician, columns.clinician_id == filters.clinician),
+                (filters.state, columns.state == filters.state),
+                (filters.since, columns.scheduled_at >= filters.since),
+                (filters.until, columns.scheduled_at < filters.until),
+            )
+            if value is not None
+        ]
+        if after is not None:
+            at, last = after
+            wanted.append(or_(columns.scheduled_at > at, and_(columns.scheduled_at == at, columns.id > last)))
+        query = select(visits).where(*wanted).order_by(columns.scheduled_at, columns.id).limit(limit)
+        async with self._database.read() as connection:
+            return [self._visit(row) for row in await connection.execute(query)]
+
+    async def day(self, clinician: str, since: datetime, until: datetime) -> Sequence[VisitRow]:
+        """A clinician's visits scheduled in [since, until), and whatever of theirs is running."""
+        planned = and_(visits.c.scheduled_at >= since, visits.c.scheduled_at < until)
+        query = (
+            select(visits)
+            .where(visits.c.clinician_id == clinician, or_(planned, visits.c.state.in_(RUNNING)))
+            .order_by(visits.c.scheduled_at, visits.c.id)
+            .limit(LONGEST_DAY)
+        )
+        async with self._database.read() as connection:
+            return [self._visit(row) for row in await connection.execute(query)]
+
+    async def unfinished(self, before: datetime | None = None) -> Sequence[VisitRow]:
+        """Visits that run; with `before`, also booked ones scheduled before it."""
+        wanted: ColumnElement[bool] = visits.c.state.in_(RUNNING)
+        if before is not None:
+            wanted = or_(wanted, and_(visits.c.state == VisitState.BOOKED, visits.c.scheduled_at < before))
+        async with self._database.read() as connection:
+            return [self._visit(row) for row in await connection.execute(select(visits).where(wanted))]
+
+    async def people(self, visit: str) -> Sequence[PersonRow]:
+        async with self._database.read() as connection:
+            found = await connection.execute(select(participants).where(participants.c.visit_id == visit))
+            return [self._person(row) for row in found]
+
+    async def person(self, participant: str) -> PersonRow | None:
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(participants).where(participants.c.id == participant))).first()
+        return None if row is None else self._person(row)
+
+    async def host(self, visit: str, user: str) -> PersonRow:
+        """The clinician's own participant in the visit, made at their first entry; never a second one."""
+        mine = and_(participants.c.visit_id == visit, participants.c.user_id == user)
+        async with self._database.begin() as connection:
+            row = (await connection.execute(select(participants).where(mine))).first()
+            if row is None:
+                values = {
+                    "id": new_id(Kind.PARTICIPANT),
+                    "visit_id": visit,
+                    "user_id": user,
+                    "role": "clinician",
+                    "state": ParticipantState.INVITED,
+                }
+                await connection.execute(insert(participants).values(values))
+                row = (await connection.execute(select(participants).where(mine))).one()
+        return self._person(row)
+
+    async def set_person(self, participant: str, state: ParticipantState, **values: Any) -> None:
+        """A participant's state, and other columns with it."""
+        changed = update(participants).where(participants.c.id == participant).values(state=state, **values)
+        async with self._database.begin() as connection:
+            await connection.execute(changed)
+
+    async def add_consent(self, row: ConsentRow) -> None:
+        """One answer or withdrawal, durable on return."""
+        values = {
+            "id": row.id,
+            "visit_id": row.visit,
+            "request_id": row.request,
+            "participant_id": row.participant,
+            "answer": row.answer,
+            "text_version": row.version,
+            "text_sha256": row.sha256,
+            "language": row.language,
+            "purpose": row.purpose,
+            "receipt": row.receipt,
+            "signature": row.signature,
+            "at": row.at,
+        }
+        async with self._database.begin() as connection:
+            await connection.execute(insert(consents).values(values))
+
+    async def deliveries(self, wanted: Sequence[str]) -> dict[str, tuple[Delivery, ...]]:
+        """What was sent for each of these visits, oldest first."""
+        columns = outbox.c
+        query = select(outbox).where(columns.visit_id.in_(wanted)).order_by(columns.created_at, columns.id)
+        found: dict[str, tuple[Delivery, ...]] = dict.fromkeys(wanted, ())
+        async with self._database.read() as connection:
+            for row in await connection.execute(query):
+                found[row.visit_id] = (*found[row.visit_id], _delivery(row))
+        return found
+
+    async def recordings_of(self, wanted: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """The ids of each visit's recordings, oldest first."""
+        columns = recordings.c
+        query = select(columns.visit_id, columns.id).where(columns.visit_id.in_(wanted))
+        found: dict[str, tuple[str, ...]] = dict.fromkeys(wanted, ())
+        async with self._database.read() as connection:
+            for visit, recording in await connection.execute(query.order_by(columns.started_at, columns.id)):
+                found[visit] = (*found[visit], recording)
+        return found
+
+    async def channels(self, wanted: Sequence[str]) -> dict[str, str]:
+        """The channel of each visit's newest link that is not revoked."""
+        columns = links.c
+        query = select(columns.visit_id, columns.channel).where(columns.visit_id.in_(wanted))
+        async with self._database.read() as connection:
+            found = await connection.execute(query.where(columns.revoked_at.is_(None)).order_by(columns.created_at))
+            return {visit: channel for visit, channel in found}
+
+    async def link_good(self, link: str, now: datetime) -> bool:
+        """Whether a link is neither revoked nor over; a call that runs longer than its window is not cut off by it."""
+        lasts = or_(links.c.expires_at > now, visits.c.state == VisitState.IN_CALL)
+        good = and_(links.c.id == link, links.c.visit_id == visits.c.id, links.c.revoked_at.is_(None), lasts)
+        async with self._database.read() as connection:
+            return (await connection.execute(select(links.c.id).where(good))).first() is not None
+
+    def lookup(self, patient: Patient) -> bytes:
+        """The keyed hash by which a patient's visits are found."""
+        return self._cipher.lookup("patient", patient.name)
+
+    def _sealed(self, visit: str, patient: Patient) -> dict[str, bytes | None]:
+        columns = {
+            "patient_name_sealed": patient.name,
+            "patient_contact_sealed": patient.contact,
+            "patient_birth_sealed": patient.birth_date,
+        }
+        sealed = {
+            column: None if text is None else self._cipher.seal(text, table="visits", column=column, row=visit)
+            for column, text in columns.items()
+        }
+        return {**sealed, "patient_lookup": self.lookup(patient)}
+
+    def _opened(self, table: str, column: str, row: Any) -> str | None:
+        blob = getattr(row, column)
+        return None if blob is None else self._cipher.open(blob, table=table, column=column, row=row.id)
+
+    def _visit(self, row: Any) -> VisitRow:
+        return VisitRow(
+            id=row.id,
+            clinician=row.clinician_id,
+            state=VisitState(row.state),
+            patient=Patient(
+                name=self._opened("visits", "patient_name_sealed", row) or "",
+                contact=self._opened("visits", "patient_contact_sealed", row),
+                birth_date=self._opened("visits", "patient_birth_sealed", row),
+            ),
+            patient_lookup=row.patient_lookup,
+            scheduled_at=row.scheduled_at,
+            minutes=row.minutes,
+            assurance=row.assurance,
+            recording_planned=row.recording_planned,
+            screen_forbidden=row.screen_share_forbidden,
+            revision=row.revision,
+            created_at=row.created_at,
+            ended_at=row.ended_at,
+        )
+
+    def _person(self, row: Any) -> PersonRow:
+        return PersonRow(
+            id=row.id,
+            visit=row.visit_id,
+            role=row.role,
+            state=ParticipantState(row.state),
+            link=row.link_id,
+            user=row.user_id,
+            public_key=row.public_key,
+            location=self._opened("participants", "location_sealed", row),
+            callback=self._opened("participants", "callback_sealed", row),
+            waiting_since=row.waiting_since,
+            admitted_at=row.admitted_at,
+        )
+
+
+def _delivery(row: Any) -> Delivery:
+    if row.sent_at is not None:
+        return Delivery(row.channel, "sent", None, row.sent_at)
+    if row.given_up_at is not None:
+        return Delivery(row.channel, "failed", row.failure, row.given_up_at)
+    return Delivery(row.channel, "queued", row.failure, row.created_at)

@@ -1,0 +1,139 @@
+"""A patient's way in: link, code, details. Nothing here shows patient data before the code has passed."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from telehealth.identity.faults import (
+    CodeExpired,
+    CodeNotMintedHere,
+    CodeWrong,
+    LinkUnknown,
+    SlowDown,
+    TriesUsedUp,
+    Unauthenticated,
+)
+from telehealth.web.models import Asked, Clinic, Code, Moment, Nothing, Token, Told
+from telehealth.web.rooms import Rooms
+from telehealth.web.route import Answer, Ask, Cookie, Route, Who
+from telehealth.web.session import clinic
+
+Place = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Callback = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=3, max_length=40, pattern=r"^[+0-9()./ \-x#]+$")
+]
+
+
+class JoinBody(Asked):
+    token: Token = Field(description="The part of the link after #.")
+
+
+class JoinStep(Told):
+    step: Literal["early", "code", "device", "over"]
+    channel: str
+    opens_at: Moment
+    scheduled_at: Moment
+    clinic: Clinic
+    code_length: int | None
+    details_given: bool
+    language_hint: str | None
+
+
+class Minted(Told):
+    channel: str
+    expires_at: Moment
+    resend_after: Moment | None
+
+
+class CodeBody(Asked):
+    code: Code
+
+
+class Joined(Told):
+    participant: str
+    visit: str
+
+
+class DetailsBody(Asked):
+    location: Place
+    callback: Callback
+
+
+def _step(rooms: Rooms, step: Any) -> JoinStep:
+    return JoinStep(
+        step=step.step,
+        channel=step.channel,
+        opens_at=step.opens_at,
+        scheduled_at=step.scheduled_at,
+        clinic=clinic(rooms),
+        code_length=step.code_length,
+        details_given=step.details_given,
+        language_hint=step.language_hint,
+    )
+
+
+async def open_link(ask: Ask[JoinBody, Nothing]) -> Answer:
+    """Open a link: consumes nothing, shows no patient data; unknown, expired and revoked look the same."""
+    presession, step = await ask.rooms.joining.open(
+        ask.body.token, address=ask.source.address, device=ask.source.device
+    )
+    return Answer(_step(ask.rooms, step), cookies=(Cookie("visit", presession),))
+
+
+async def show_join(ask: Ask[Nothing, Nothing]) -> Answer:
+    """Where the browser that holds this cookie stands (after a reload)."""
+    return Answer(_step(ask.rooms, await ask.rooms.joining.step(ask.cookie.reveal())))
+
+
+async def mint_code(ask: Ask[Nothing, Nothing]) -> Answer:
+    """Mint a code and send it by the link's channel, now."""
+    return Answer(Minted.model_validate(await ask.rooms.joining.mint(ask.cookie.reveal())), status=202)
+
+
+async def verify_code(ask: Ask[CodeBody, Nothing]) -> Answer:
+    """Try a code; the right one turns the pre-session into a participant session with a new cookie."""
+    token, joined = await ask.rooms.joining.verify(
+        ask.cookie.reveal(), ask.body.code, address=ask.source.address, device=ask.source.device
+    )
+    return Answer(Joined.model_validate(joined), cookies=(Cookie("visit", token),))
+
+
+async def give_details(ask: Ask[DetailsBody, Nothing]) -> Answer:
+    """Where the patient is now and how to call back; needed before the waiting room."""
+    await ask.rooms.joining.details(ask.cookie.reveal(), ask.body.location, ask.body.callback)
+    return Answer()
+
+
+async def give_up(ask: Ask[Nothing, Nothing]) -> Answer:
+    """Give the session up; the cookie is cleared."""
+    await ask.rooms.joining.give_up(ask.cookie.reveal())
+    return Answer(cookies=(Cookie("visit", None),))
+
+
+_JOIN = "/api/v1/join"
+ROUTES = (
+    Route("POST", _JOIN, open_link, Who.ANYONE, "joining", JoinStep, body=JoinBody, codes=(LinkUnknown, SlowDown)),
+    Route("GET", _JOIN, show_join, Who.PATIENT, "joining", JoinStep, codes=(Unauthenticated, LinkUnknown)),
+    Route(
+        "POST",
+        f"{_JOIN}/code",
+        mint_code,
+        Who.PATIENT,
+        "joining",
+        Minted,
+        status=202,
+        codes=(Unauthenticated, CodeNotMintedHere, SlowDown),
+    ),
+    Route(
+        "POST",
+        f"{_JOIN}/verify",
+        verify_code,
+        Who.PATIENT,
+        "joining",
+        Joined,
+        body=CodeBody,
+        codes=(Unauthenticated, CodeWrong, CodeExpired, TriesUsedUp),
+    ),
+    Route("POST", f"{_JOIN}/details", give_details, Who.PATIENT, "joining", body=DetailsBody, codes=(Unauthenticated,)),
+    Route("DELETE", _JOIN, give_up, Who.PATIENT, "joining", codes=(Unauthenticated,)),
+)

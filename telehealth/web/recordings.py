@@ -1,0 +1,199 @@
+"""Recordings: find, show, hold, delete, certificate, retention. Playing them is in `playback`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from aiohttp import web
+from pydantic import Field, StringConstraints
+
+from telehealth.errors import NotFound, WrongState
+from telehealth.web.models import Asked, GivenMoment, Moment, Name, Note, Nothing, Page, PageQuery, Person, Told
+from telehealth.web.rooms import RecordingFilter
+from telehealth.web.route import Answer, Ask, Route, Who
+from telehealth.web.visits import UserId
+
+State = Literal["capturing", "paused", "sealing", "interrupted", "sealed", "deleting", "deleted"]
+Reason = Literal["patient_request", "error", "policy", "other"]
+VisitId = Annotated[str, StringConstraints(pattern=r"^vis_[a-z2-7]{26}$")]
+RetentionClass = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+Days = Annotated[int, Field(ge=0, le=36_525)]
+
+
+class RecordingQuery(PageQuery):
+    since: GivenMoment | None = Field(default=None, alias="from")
+    until: GivenMoment | None = Field(default=None, alias="to")
+    clinician: UserId | None = None
+    visit: VisitId | None = None
+    patient: Name | None = Field(default=None, description="The whole name; found by keyed hash.")
+    state: State | None = None
+
+
+class HoldBody(Asked):
+    reason: Note
+
+
+class DeleteBody(Asked):
+    reason: Reason
+    note: Note | None = None
+
+
+class Retention(Told):
+    retention_class: str = Field(alias="class")
+    due_at: Moment | None
+
+
+class Hold(Told):
+    by: str
+    reason: str
+    at: Moment
+
+
+class Track(Told):
+    id: str
+    participant: str | None
+    role: str
+    milliseconds: int
+    offset_ms: int
+    bytes: int
+    mime: str
+    width: int
+    height: int
+
+
+class Recording(Told):
+    id: str
+    visit: str
+    clinician: Person
+    state: State
+    interrupted: bool
+    stop_reason: str | None
+    started_at: Moment
+    stopped_at: Moment | None
+    sealed_at: Moment | None
+    milliseconds: int
+    bytes: int
+    retention: Retention
+    hold: Hold | None
+    deleted_at: Moment | None
+    effective_after: Moment | None
+    tracks: Sequence[Track]
+
+
+class RecordingWhole(Recording):
+    manifest: Mapping[str, Any] | None = Field(description="Participants, consent spans, gaps, reasons.")
+
+
+class RecordingPage(Page[Recording]):
+    pass
+
+
+class Rule(Asked):
+    retention_class: RetentionClass = Field(alias="class")
+    days: Annotated[int, Field(ge=1, le=36_525)]
+    minimum_days: Days = 0
+
+
+class Rules(Asked):
+    rules: Annotated[list[Rule], Field(min_length=1, max_length=50)]
+
+
+async def list_recordings(ask: Ask[Nothing, RecordingQuery]) -> Answer:
+    """Recordings, newest first: a clinician's own, an admin's all."""
+    query = ask.query
+    wanted = RecordingFilter(
+        since=query.since,
+        until=query.until,
+        clinician=query.clinician,
+        visit=query.visit,
+        patient=ask.rooms.lookup_patient(query.patient) if query.patient else None,
+        state=query.state,
+    )
+    found = await ask.rooms.recordings.find(ask.caller, wanted, limit=query.limit, after=query.after)
+    return Answer(RecordingPage.model_validate(found))
+
+
+async def show_recording(ask: Ask[Nothing, Nothing]) -> Answer:
+    """One recording with its manifest."""
+    return await _whole(ask)
+
+
+async def _whole(ask: Ask[Any, Any]) -> Answer:
+    room, recording = ask.rooms.recordings, ask.id("recording")
+    shown = Recording.model_validate(await room.show(ask.caller, recording))
+    manifest = await room.manifest(ask.caller, recording)
+    fields = {name: getattr(shown, name) for name in Recording.model_fields}
+    return Answer(RecordingWhole(**fields, manifest=manifest))
+
+
+async def delete_recording(ask: Ask[DeleteBody, Nothing]) -> Answer:
+    """Destroy the keys, then the ciphertext; a hold and the minimum term stand against it."""
+    row = await ask.rooms.recordings.delete(ask.caller, ask.id("recording"), ask.body.reason, ask.body.note)
+    return Answer(Recording.model_validate(row))
+
+
+async def set_hold(ask: Ask[HoldBody, Nothing]) -> Answer:
+    """A legal hold: nothing deletes this recording until it is released."""
+    row = await ask.rooms.recordings.hold(ask.caller, ask.id("recording"), ask.body.reason)
+    return Answer(Recording.model_validate(row))
+
+
+async def release_hold(ask: Ask[Nothing, Nothing]) -> Answer:
+    """Release the hold."""
+    return Answer(Recording.model_validate(await ask.rooms.recordings.release(ask.caller, ask.id("recording"))))
+
+
+async def show_certificate(ask: Ask[Nothing, Nothing]) -> web.Response:
+    """The signed certificate of a deletion, byte for byte as it was signed."""
+    content = await ask.rooms.recordings.certificate(ask.caller, ask.id("recording"))
+    name = f"{ask.id('recording')}.certificate.json"
+    return web.Response(
+        body=content,
+        content_type="application/json",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+async def show_retention(ask: Ask[Nothing, Nothing]) -> Answer:
+    """How long each class of recordings is kept."""
+    return Answer(_rules(await ask.rooms.recordings.retention(ask.caller)))
+
+
+async def set_retention(ask: Ask[Rules, Nothing]) -> Answer:
+    """Replace the rules; recordings already kept follow the new ones."""
+    wanted = [(rule.retention_class, rule.days, rule.minimum_days) for rule in ask.body.rules]
+    return Answer(_rules(await ask.rooms.recordings.set_retention(ask.caller, wanted)))
+
+
+def _rules(found: Sequence[Any]) -> Rules:
+    return Rules(
+        rules=[
+            Rule(**{"class": rule.retention_class}, days=rule.days, minimum_days=rule.minimum_days) for rule in found
+        ]
+    )
+
+
+def _route(method: Any, path: str, handler: Any, who: Who, scope: str, **more: Any) -> Route:
+    return Route(method, f"/api/v1{path}", handler, who, "recordings", scope=scope, **more)
+
+
+_ONE = "/recordings/{recording}"
+_READ, _MANAGE = "recordings:read", "recordings:manage"
+ROUTES = (
+    _route("GET", "/recordings", list_recordings, Who.CLINICIAN, _READ, answer=RecordingPage, query=RecordingQuery),
+    _route("GET", _ONE, show_recording, Who.CLINICIAN, _READ, answer=RecordingWhole, codes=(NotFound,)),
+    _route(
+        "DELETE",
+        _ONE,
+        delete_recording,
+        Who.ADMIN,
+        _MANAGE,
+        answer=Recording,
+        body=DeleteBody,
+        codes=(NotFound, WrongState),
+    ),
+    _route("PUT", f"{_ONE}/hold", set_hold, Who.ADMIN, _MANAGE, answer=Recording, body=HoldBody),
+    _route("DELETE", f"{_ONE}/hold", release_hold, Who.ADMIN, _MANAGE, answer=Recording),
+    _route("GET", f"{_ONE}/certificate", show_certificate, Who.ADMIN, _MANAGE, stream=True),
+    _route("GET", "/retention", show_retention, Who.ADMIN, _READ, answer=Rules),
+    _route("PUT", "/retention", set_retention, Who.ADMIN, "retention:write", answer=Rules, body=Rules),
+)

@@ -1,0 +1,133 @@
+"""Signing in and out, keeping a session alive, and what the pages may know before anybody signed in."""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from telehealth.errors import NotFound, Refusal
+from telehealth.identity.faults import SignInRefused, SlowDown, Unauthenticated
+from telehealth.identity.sessions import SessionInfo
+from telehealth.secret import Secret
+from telehealth.web.models import Asked, Clinic, Code, Login, Moment, Nothing, Password, Told
+from telehealth.web.rooms import Rooms
+from telehealth.web.route import Answer, Ask, Cookie, Route, Who
+
+CLEAR_SITE = {"Clear-Site-Data": '"cache", "cookies", "storage"'}
+
+
+class User(Told):
+    id: str
+    name: str
+    role: str
+
+
+class SignInBody(Asked):
+    login: Login
+    password: Password
+    code: Code = Field(description="A TOTP code, or a recovery code.")
+
+
+class SignedIn(Told):
+    user: User
+    idle_seconds: int
+
+
+class SessionAnswer(SignedIn):
+    expires_at: Moment
+    clinic: Clinic
+    demo: bool
+
+
+class About(Told):
+    clinic: Clinic
+    demo: bool
+    languages: tuple[str, ...]
+
+
+class DemoBody(Asked):
+    token: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+def clinic(rooms: Rooms) -> Clinic:
+    """The clinic's face: its name, and where its logo is served."""
+    logo = "/clinic-logo" if rooms.config.server.clinic_logo else None
+    return Clinic(name=rooms.config.server.clinic_name, logo=logo)
+
+
+def session_cookie(rooms: Rooms, token: Secret[str]) -> Cookie:
+    """The staff cookie; its life on the server is what counts."""
+    return Cookie("staff", token, rooms.config.sessions.absolute_hours * 3600)
+
+
+def _session(rooms: Rooms, info: SessionInfo) -> SessionAnswer:
+    return SessionAnswer(
+        user=User.model_validate(info.user),
+        idle_seconds=info.idle_seconds,
+        expires_at=info.expires_at,
+        clinic=clinic(rooms),
+        demo=rooms.config.demo,
+    )
+
+
+async def sign_in(ask: Ask[SignInBody, Nothing]) -> Answer:
+    """Sign in by password and TOTP; wrong name, password or code look the same."""
+    token, info = await ask.rooms.sign_in.attempt(
+        ask.body.login,
+        ask.body.password,
+        ask.body.code,
+        address=ask.source.address,
+        device=ask.source.device,
+    )
+    body = SignedIn(user=User.model_validate(info.user), idle_seconds=info.idle_seconds)
+    return Answer(body, cookies=(session_cookie(ask.rooms, token),))
+
+
+async def show_session(ask: Ask[Nothing, Nothing]) -> Answer:
+    """Who is signed in, and until when; no activity."""
+    return Answer(_session(ask.rooms, await ask.rooms.sessions.info(ask.cookie.reveal())))
+
+
+async def renew_session(ask: Ask[Nothing, Nothing]) -> Answer:
+    """Somebody is there: starts the idle time anew."""
+    return Answer(_session(ask.rooms, await ask.rooms.sessions.renew(ask.cookie.reveal())))
+
+
+async def sign_out(ask: Ask[Nothing, Nothing]) -> Answer:
+    """Sign out; sockets of the session close."""
+    await ask.rooms.sessions.end(ask.cookie.reveal(), address=ask.source.address, device=ask.source.device)
+    return Answer(cookies=(Cookie("staff", None),), headers=CLEAR_SITE)
+
+
+async def about(ask: Ask[Nothing, Nothing]) -> Answer:
+    """The clinic's name and logo, for pages that show before sign-in."""
+    languages = tuple(ask.rooms.languages)
+    return Answer(About(clinic=clinic(ask.rooms), demo=ask.rooms.config.demo, languages=languages))
+
+
+async def enter_demo(ask: Ask[DemoBody, Nothing]) -> Answer:
+    """In a demo alone: exchange the printed link for a session, once."""
+    if ask.rooms.demo is None or not ask.source.loopback:
+        raise NotFound
+    token, info = await ask.rooms.demo.enter(ask.body.token, address=ask.source.address, device=ask.source.device)
+    return Answer(_session(ask.rooms, info), cookies=(session_cookie(ask.rooms, token),))
+
+
+_OUT: tuple[type[Refusal], ...] = (Unauthenticated,)
+
+ROUTES = (
+    Route(
+        "POST",
+        "/api/v1/session",
+        sign_in,
+        Who.ANYONE,
+        "session",
+        SignedIn,
+        body=SignInBody,
+        codes=(SignInRefused, SlowDown),
+    ),
+    Route("GET", "/api/v1/session", show_session, Who.STAFF, "session", SessionAnswer, codes=_OUT),
+    Route("POST", "/api/v1/session/renew", renew_session, Who.STAFF, "session", SessionAnswer, codes=_OUT),
+    Route("DELETE", "/api/v1/session", sign_out, Who.STAFF, "session", codes=_OUT),
+    Route("GET", "/api/v1/about", about, Who.ANYONE, "session", About),
+    Route("POST", "/api/v1/demo", enter_demo, Who.ANYONE, "session", SessionAnswer, body=DemoBody, codes=(NotFound,)),
+)
