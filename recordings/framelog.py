@@ -5,8 +5,8 @@ Each segment holds whole records, so that every durable segment can be used with
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from recordings.canonical import Json, canonical, parse_canonical
 from telehealth.frames import TrackKind
@@ -37,15 +37,15 @@ _FRAME: dict[TrackKind, What] = {"audio": What.AUDIO, "video": What.VIDEO}
 _REPORT: dict[TrackKind, What] = {"audio": What.AUDIO_REPORT, "video": What.VIDEO_REPORT}
 _LOST: dict[TrackKind, What] = {"audio": What.AUDIO_LOST, "video": What.VIDEO_LOST}
 KIND: dict[What, TrackKind] = {what: kind for table in (_FRAME, _REPORT, _LOST) for kind, what in table.items()}
+_WHAT = {what.value: what for what in What}
 
 
 class LogMalformed(ValueError):
     """An authentic segment holds what no recorder of this version writes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """`timestamp`: RTP units, 0 where it means nothing. `arrived`: steady microseconds."""
+class Record(NamedTuple):  # made for every frame and every run: twice as fast as a frozen dataclass
+    """One record. `timestamp`: RTP units, 0 where it means nothing. `arrived`: steady microseconds."""
 
     what: What
     key: bool
@@ -59,7 +59,7 @@ class Record:
         return int(_NTP.unpack(self.payload)[0])
 
     @property
-    def count(self) -> int:
+    def packets(self) -> int:
         """Of a loss: the number of packets."""
         return int(_COUNT.unpack(self.payload)[0])
 
@@ -92,13 +92,14 @@ def note(content: NoteContent, arrived: float) -> bytes:
 
 def records(segment: bytes) -> Iterator[Record]:
     """The records of one segment. Raises LogMalformed."""
-    at = 0
-    while at < len(segment):
-        if at + RECORD.size > len(segment):
+    at, end = 0, len(segment)
+    while at < end:
+        if at + RECORD.size > end:
             raise LogMalformed
         number, flags, timestamp, arrived, length = RECORD.unpack_from(segment, at)
         at += RECORD.size
-        if number not in What._value2member_map_ or at + length > len(segment):
+        what = _WHAT.get(number)
+        if what is None or at + length > end:
             raise LogMalformed
-        yield Record(What(number), bool(flags & _KEY), timestamp, arrived, segment[at : at + length])
+        yield Record(what, flags & _KEY == _KEY, timestamp, arrived, segment[at : at + length])
         at += length

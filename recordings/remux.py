@@ -65,13 +65,15 @@ class Run:
         end = self._ends.get(leg)
         if end is not None and moment >= end:
             return  # the next leg has taken over
-        if moment - self._latest > SILENCE:
-            self.tally.silences.append((self._latest, moment))
-        self._latest = max(self._latest, moment)
-        at = max(0, moment - self._start) // 1000
+        if moment > self._latest:
+            if moment - self._latest > SILENCE:
+                self.tally.silences.append((self._latest, moment))
+            self._latest = moment
+        at = (moment - self._start) // 1000 if moment > self._start else 0
         self._muxer.add(kind, record.payload, at, record.key or kind == "audio")
         self.tally.frames[kind] += 1
-        self.tally.end_ms = max(self.tally.end_ms, at + _PACKET)
+        if at + _PACKET > self.tally.end_ms:
+            self.tally.end_ms = at + _PACKET
 
     def close(self) -> None:
         self._muxer.close()
@@ -83,7 +85,7 @@ def front_sink(plan: Plan) -> FrontSink:
 
 def refuse_difference(first: FrontSink, second: ForwardSink) -> None:
     """Raises SealDiffered unless both runs wrote the same file."""
-    if (first.front, first.length, first.rest_digest) != (second.front, second.length, second.rest_digest):
+    if (first.front, first.length, first.rest_sum) != (second.front, second.length, second.rest_sum):
         raise SealDiffered
 
 

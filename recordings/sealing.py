@@ -22,7 +22,6 @@ class SealedWriter:
         self._writer = writer
         self._sealer = SegmentWriter(file.dek, file.row.recording_id, file.row.file_id, place.entropy)
         self._cipher_hash = hashlib.sha256(self._sealer.header)
-        self._plain_hash = hashlib.sha256()
         self._rest = bytearray()
         self._size = 0
         self._plain_size = 0
@@ -47,9 +46,7 @@ class SealedWriter:
         finished = FinishedFile(
             row.file_id, self._size, self._plain_size, self._sealer.segments, self._cipher_hash.hexdigest()
         )
-        plain = await verify(self._place.vault, row.unfinished_name, self._file.dek, row.recording_id, finished)
-        if plain != self._plain_hash.digest():
-            raise SegmentForged
+        await verify(self._place.vault, row.unfinished_name, self._file.dek, row.recording_id, finished)
         await self._place.vault.rename(row.unfinished_name, row.name)
         return finished
 
@@ -58,7 +55,6 @@ class SealedWriter:
 
     def _seal(self, plain: bytes, last: bool) -> bytes:
         self._rest += plain
-        self._plain_hash.update(plain)
         self._plain_size += len(plain)
         out: list[bytes] = []
         while len(self._rest) > SEALED_SEGMENT:
@@ -76,26 +72,24 @@ class SealedWriter:
             self._size += len(sealed)
 
 
-async def verify(vault: Vault, name: str, dek: Secret[bytes], recording_id: str, finished: FinishedFile) -> bytes:
-    """Read a sealed file whole: every tag, its size, its SHA-256. Returns the SHA-256 of its plaintext.
+async def verify(vault: Vault, name: str, dek: Secret[bytes], recording_id: str, finished: FinishedFile) -> None:
+    """Read a sealed file whole: every tag, its plaintext's size, its SHA-256.
 
     Raises FileTruncated, SegmentForged, MalformedEnvelope, WrongKey.
     """
     stream = SegmentStream(dek, recording_id, finished.file_id)
-    cipher, plain = hashlib.sha256(), hashlib.sha256()
-    offset = 0
+    cipher = hashlib.sha256()
+    offset = plain = 0
     while chunk := await vault.read(name, offset, _CHUNK):
-        await asyncio.to_thread(_check, stream, chunk, cipher, plain)
+        plain += await asyncio.to_thread(_check, stream, chunk, cipher)
         offset += len(chunk)
     stream.finish()
-    if offset != finished.size:
+    if (offset, plain) != (finished.size, finished.plain_size):
         raise FileTruncated
     if cipher.hexdigest() != finished.sha256:
         raise SegmentForged
-    return plain.digest()
 
 
-def _check(stream: SegmentStream, chunk: bytes, cipher: "hashlib._Hash", plain: "hashlib._Hash") -> None:
+def _check(stream: SegmentStream, chunk: bytes, cipher: "hashlib._Hash") -> int:
     cipher.update(chunk)
-    for segment in stream.feed(chunk):
-        plain.update(segment)
+    return sum(len(segment) for segment in stream.feed(chunk))

@@ -104,7 +104,7 @@ class Survey:
         if record.what in (What.AUDIO_REPORT, What.VIDEO_REPORT):
             leg.reports.append(Report(kind, record.timestamp, record.ntp, record.arrived))
         elif record.what in (What.AUDIO_LOST, What.VIDEO_LOST):
-            self.lost[kind] += record.count
+            self.lost[kind] += record.packets
         elif wanted:
             self._frame(leg, kind, record)
 

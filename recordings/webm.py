@@ -1,10 +1,10 @@
 """WebM by codec copy, with duration and Cues in front, written strictly forward and never whole in memory.
 
 The muxer wants to go back and fill in the front at the end. So it runs twice over the same packets: once to learn
-the front (everything else is only hashed), once to write, front first. Both runs must agree to the byte.
+the front (everything else is only summed), once to write, front first. Both runs must agree to the byte.
 """
 
-import hashlib
+import zlib
 from fractions import Fraction
 from typing import Any, ClassVar
 
@@ -36,18 +36,18 @@ def picture_size(key_frame: bytes) -> tuple[int, int] | None:
 
 
 class FrontSink:
-    """Keeps the first `size` octets as they end up; hashes what follows. Raises SealDiffered for a late rewrite."""
+    """Keeps the first `size` octets as they end up; sums up what follows (CRC-32, against faults). Raises SealDiffered for a late rewrite."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self.front = bytearray()
-        self._rest = hashlib.sha256()
+        self._rest = 0
         self._end = 0
         self._at = 0
 
     @property
-    def rest_digest(self) -> bytes:
-        return self._rest.digest()
+    def rest_sum(self) -> int:
+        return self._rest
 
     @property
     def length(self) -> int:
@@ -60,7 +60,7 @@ class FrontSink:
             raise SealDiffered
         self.front[at : min(end, self._size)] = data[: max(0, self._size - at)]
         if end > self._end:
-            self._rest.update(data[max(0, self._size - at) :])
+            self._rest = zlib.crc32(data[max(0, self._size - at) :], self._rest)
             self._end = end
         self._at = end
         return len(data)

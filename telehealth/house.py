@@ -10,6 +10,10 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from recordings.retention import Rule
+from recordings.service import RecordingService
+from recordings.settings import Settings
+from recordings.vault.disk import DiskVault
 from telehealth import places
 from telehealth.audit.details import FileDetailKeys
 from telehealth.audit.log import AuditLog
@@ -35,7 +39,8 @@ from telehealth.keys.keystore import KeyStore
 from telehealth.outbox.carriers import carriers_of
 from telehealth.outbox.outbox import Outbox
 from telehealth.store.engine import Store
-from telehealth.visits.booking import Booking
+from telehealth.visits.booking import Booking, BookingRooms
+from telehealth.visits.store import VisitStore
 
 ENTROPY = os.urandom
 
@@ -80,6 +85,7 @@ class House:
     outbox: Outbox
     identity: Identity
     booking: Booking
+    recordings: RecordingService
 
     @property
     def config(self) -> Config:
@@ -183,7 +189,41 @@ async def open_house(config: Config, clock: Clock) -> AsyncIterator[House]:
         carriers = await asyncio.to_thread(carriers_of, config.mail, config.sms)
         outbox = Outbox(**base.common(), fields=base.fields, bus=base.bus, carriers=carriers, entropy=ENTROPY)
         identity = _identity(base, outbox)
-        yield House(base, outbox, identity, _booking(base, identity, outbox))
+        vault = DiskVault(config.places.recordings)
+        recordings = await _recordings(base, vault, identity.people)
+        try:
+            yield House(base, outbox, identity, _booking(base, identity, outbox), recordings)
+        finally:
+            await recordings.close()
+            await vault.close()
+
+
+async def _recordings(base: Base, vault: DiskVault, people: People) -> RecordingService:
+    section = base.config.recording
+    return RecordingService(
+        store=base.store,
+        keys=base.keystore,
+        log=base.log,
+        vault=vault,
+        fields=base.fields,
+        certificate_key=await base.keyring.secret("certificates"),
+        clock=base.clock,
+        settings=Settings(
+            rule=Rule(section.retention_days, section.minimum_days),
+            grant_seconds=section.grant_seconds,
+            backup_days=section.backup_days,
+            least_free_bytes=section.least_free_bytes,
+            sweep_seconds=section.sweep_minutes * 60.0,
+        ),
+        names_of=people.name_of,
+    )
+
+
+def _booking(base: Base, identity: Identity, outbox: Outbox) -> Booking:
+    store = VisitStore(base.store, base.fields)
+    return Booking(
+        BookingRooms(store, identity.links, identity.people, outbox, base.log, base.bus, base.clock, base.config)
+    )
 
 
 def _identity(base: Base, outbox: Outbox) -> Identity:

@@ -1,7 +1,6 @@
 """One participant's connection to the port: its states, its paths, its keys, and when it ends."""
 
 import asyncio
-from dataclasses import replace
 from enum import StrEnum
 from typing import ClassVar, Protocol
 
@@ -144,7 +143,7 @@ class Leg:
 
     def stats(self) -> LegStats:
         """What came so far."""
-        return replace(self._receiver.stats())
+        return self._receiver.stats()
 
     # Called by the port.
 

@@ -99,7 +99,9 @@ class MediaPort:
         return found | dict(self._counts)
 
     async def close(self) -> None:
-        """End every leg (`port_closed`), then the port."""
+        """End every leg (`port_closed`), then the port; a second call does nothing."""
+        if self._socket.fileno() < 0:
+            return
         self._loop.remove_reader(self._socket)
         for leg in list(self._legs.values()):
             self._guard(leg, leg.finish, "port_closed")

@@ -51,7 +51,7 @@ function card(...content) {
     ...["join.step.code", "join.step.devices", "join.step.waiting", "join.step.call"].map((key, index) =>
       h("li", { "aria-current": index === at ? "step" : null, class: index < at ? "done" : null },
         h("span", { class: "visually-hidden" }, t(/** @type {any} */ (key))))));
-  fill(main, h("div", { class: "card stack" }, dots, ...content));
+  fill(main, h("div", { class: "card stack", "data-step": way.step }, dots, ...content));
 }
 
 function opening() { card(h("p", { role: "status" }, t("join.opening"))); }

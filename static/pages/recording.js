@@ -59,7 +59,7 @@ function startPlaying() {
   const purpose = h("select", { id: "play-purpose" }, ...["treatment", "quality", "legal", "patient_request"].map((one) =>
     new Option(t(/** @type {any} */ (`play.${one}`)), one)));
   const button = h("button", { class: "primary", id: "play" }, icon("play"), t("recording.play"));
-  button.addEventListener("click", () => play(purpose.value).catch((error) => tell(wordsFor(codeOf(error)), "danger")));
+  button.addEventListener("click", () => play(purpose.value).catch((error) => tell(wordsFor(codeOf(error)), "danger", codeOf(error))));
   return h("div", { class: "stack" }, h("p", { class: "quiet" }, t("recording.logged")), field(t("recording.purpose"), purpose), h("div", { class: "actions" }, button));
 }
 
@@ -118,7 +118,7 @@ async function change(method, path, body) {
   try {
     await call(method, path, body);
   } catch (error) {
-    tell(wordsFor(codeOf(error)), "danger");
+    tell(wordsFor(codeOf(error)), "danger", codeOf(error));
   }
   await load();
 }

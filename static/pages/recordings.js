@@ -48,7 +48,7 @@ async function load(further) {
 
 /** @param {any} one */
 function row(one) {
-  return h("tr", { "data-recording": one.id },
+  return h("tr", { "data-recording": one.id, "data-state": one.state },
     h("td", {}, h("a", { href: `/recordings/${one.id}` }, dayAndTime(one.started_at))),
     h("td", { class: "number" }, length(one.milliseconds / 1000)),
     h("td", {}, h("span", { class: `chip ${one.interrupted ? "warn" : "plain"}` },

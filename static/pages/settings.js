@@ -22,7 +22,7 @@ async function trying(work) {
   try {
     await work();
   } catch (error) {
-    tell(wordsFor(codeOf(error)), "danger");
+    tell(wordsFor(codeOf(error)), "danger", codeOf(error));
   }
 }
 

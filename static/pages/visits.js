@@ -46,7 +46,7 @@ async function load() {
     booked = (await call("GET", `/visits${query({ day: shown.day, limit: 100 })}`)).items;
     draw();
   } catch (error) {
-    tell(wordsFor(codeOf(error)), "danger");
+    tell(wordsFor(codeOf(error)), "danger", codeOf(error));
   }
 }
 

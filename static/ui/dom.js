@@ -46,14 +46,15 @@ export function byId(id) {
   return element;
 }
 
-/** Say something once, to the eye and to the screen reader. @param {string} text @param {"" | "danger"} [tone] */
-export function tell(text, tone = "") {
+/** Say something once, to the eye and to the screen reader.
+ * @param {string} text @param {"" | "danger"} [tone] @param {string} [code] of a refusal */
+export function tell(text, tone = "", code = "") {
   let place = document.querySelector(".messages");
   if (!place) {
     place = h("div", { class: "messages", role: "status", "aria-live": "polite" });
     document.body.append(place);
   }
-  const message = h("div", { class: `message ${tone}` }, text);
+  const message = h("div", { class: `message ${tone}`, "data-code": code || null }, text);
   place.append(message);
   setTimeout(() => message.remove(), 6000);
 }

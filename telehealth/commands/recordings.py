@@ -15,6 +15,7 @@ from telehealth.commands.said import FAILED, OK, USAGE, CommandRefused, Said, ta
 from telehealth.config import Config
 from telehealth.house import House, certificate_key, open_keyring
 from telehealth.ids import Kind, is_id
+from telehealth.web.recordings import Recording
 from telehealth.web.rooms import RecordingFilter
 
 
@@ -33,7 +34,7 @@ def add(nouns: Subparsers, common: argparse.ArgumentParser) -> None:
         verbs, common, "verify-certificate", "Check a deletion certificate, offline.", local=_verify_certificate
     )
     checking.add_argument("file", type=Path, help="the certificate, as downloaded")
-    checking.add_argument("--key", help="public key in base64 (see: telehealth keys status); default: this server's own")
+    checking.add_argument("--key", help="public key in base64 (from `telehealth keys status`); default: our own")
 
 
 def _known(recording: str) -> str:
@@ -45,8 +46,8 @@ def _known(recording: str) -> str:
 async def _list(house: House, args: argparse.Namespace) -> Said:
     lookup = house.base.fields.lookup("patient", args.patient) if args.patient else None
     limit = max(1, min(args.limit, 200))
-    found = await house.archive.find(command_line(), RecordingFilter(patient=lookup), limit=limit, after=None)
-    items = [item.model_dump(mode="json", by_alias=True) for item in found.items]
+    found = await house.recordings.find(command_line(), RecordingFilter(patient=lookup), limit=limit, after=None)
+    items = [Recording.model_validate(item).model_dump(mode="json", by_alias=True) for item in found.items]
     rows = [
         (
             item["id"],
@@ -63,9 +64,9 @@ async def _list(house: House, args: argparse.Namespace) -> Said:
 
 async def _show(house: House, args: argparse.Namespace) -> Said:
     recording = _known(args.recording)
-    shown = await house.archive.show(command_line(), recording)
+    shown = Recording.model_validate(await house.recordings.show(command_line(), recording))
     data: dict[str, Any] = shown.model_dump(mode="json", by_alias=True)
-    data["manifest"] = await house.archive.manifest(command_line(), recording)
+    data["manifest"] = await house.recordings.manifest(command_line(), recording)
     lines = [f"{name:16} {value}" for name, value in data.items() if name not in ("tracks", "manifest", "clinician")]
     lines += [f"track            {track['id']} {track['role']} {track['milliseconds']} ms" for track in data["tracks"]]
     return Said(data, [*lines, f"Check its files: telehealth recording verify {recording}"])

@@ -51,7 +51,9 @@ def _do(args: argparse.Namespace, argv: Sequence[str]) -> Said:
     if args.noun == "doctor" and local is not None:
         return local(args, None)  # reads the configuration itself, to say what is wrong with it
     config = config_of(args)
-    if args.housed is not None and not getattr(args, "folder", None):  # what stands in another folder is no matter of the server
+    if args.housed is not None and not getattr(
+        args, "folder", None
+    ):  # what stands in another folder is no matter of the server
         answered = control.ask(config.places.audit, argv)
         if answered is not None:
             return answered

@@ -14,6 +14,7 @@ from telehealth.commands.said import FAILED, OK, USAGE
 from telehealth.config import Config, ConfigRefused
 from telehealth.errors import Refusal
 from telehealth.log import configure
+from telehealth.workers import WorkerDied
 
 
 def add(nouns: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -52,7 +53,7 @@ def demo_config(config: Config, folder: Path) -> Config:
 
 
 def _run(config: Config, *, as_json: bool) -> int:
-    from telehealth.app import Greeting, WorkerDied, run  # loads the media edge, which no other command needs
+    from telehealth.app import Greeting, run  # loads the media edge, which no other command needs
 
     def greet(greeting: Greeting) -> None:
         text = json.dumps(greeting.data) if as_json else "\n".join(greeting.lines)

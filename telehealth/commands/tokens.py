@@ -52,7 +52,8 @@ async def _list(house: House, _args: argparse.Namespace) -> Said:
         for token in tokens
     ]
     rows = [
-        (item["id"], item["label"], " ".join(item["scopes"]), item["expires_at"], item["revoked_at"]) for item in items
+        (token.id, token.label, " ".join(sorted(token.scopes)), rfc3339(token.expires_at), item["revoked_at"])
+        for token, item in zip(tokens, items, strict=True)
     ]
     lines = table(("ID", "LABEL", "SCOPES", "EXPIRES", "REVOKED"), rows)
     return Said({"items": items}, lines if rows else ["No tokens. Next: telehealth token create --help"])

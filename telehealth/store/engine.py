@@ -33,7 +33,7 @@ class Store:
 
     @classmethod
     def open(cls, url: str) -> Self:
-        """`sqlite:///path` or `postgresql://…`; connects at first use."""
+        """`sqlite:///path` or `postgresql://…`; connects at first use. May touch the disk: call it in a thread."""
         place = _place(url)
         if place.get_backend_name() == "sqlite":
             if not place.database or place.database == ":memory:":

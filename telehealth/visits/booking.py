@@ -1,7 +1,5 @@
 """Visits as staff book, change, cancel and end them; the first link comes with the visit."""
 
-import base64
-import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
@@ -26,6 +24,7 @@ from telehealth.ids import Kind, is_id, new_id
 from telehealth.outbox.messages import link_message
 from telehealth.outbox.outbox import ChannelOff, Outbox
 from telehealth.secret import Secret
+from telehealth.visits.cursor import cursor, place
 from telehealth.visits.ending import Ending, EndingInDatabase
 from telehealth.visits.orders import (
     ChangeAsked,
@@ -135,10 +134,10 @@ class Booking:
             return VisitPage((), None)
         if not own:
             await self._rooms.audit.enter(Entry(Action.VISIT_READ, Outcome.DONE, caller.actor(), detail={"list": True}))
-        rows = await self._rooms.store.page(filters, asked.limit + 1, _place(asked.after))
+        rows = await self._rooms.store.page(filters, asked.limit + 1, place(asked.after))
         more = len(rows) > asked.limit
         rows = rows[: asked.limit]
-        return VisitPage(await self._all_shown(rows), _cursor(rows[-1]) if more else None)
+        return VisitPage(await self._all_shown(rows), cursor(rows[-1]) if more else None)
 
     async def show(self, caller: Caller, visit: str) -> Visit:
         """One visit; looking at another clinician's is entered first. Raises NotFound, LogUnavailable."""
@@ -279,24 +278,6 @@ def _patient(asked: PatientAsked) -> Patient:
 def _whole(moment: datetime) -> datetime:
     """Milliseconds, as they are told."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-
-
-def _cursor(row: VisitRow) -> str:
-    return base64.urlsafe_b64encode(f"{row.scheduled_at.isoformat()} {row.id}".encode()).decode()
-
-
-def _place(cursor: str | None) -> tuple[datetime, str] | None:
-    """Read what `_cursor` wrote. Raises Malformed."""
-    if cursor is None:
-        return None
-    try:
-        at, _, last = base64.urlsafe_b64decode(cursor).decode().partition(" ")
-        moment = datetime.fromisoformat(at)
-    except (binascii.Error, ValueError) as error:
-        raise Malformed("after") from error
-    if moment.tzinfo is None or not is_id(Kind.VISIT, last):
-        raise Malformed("after")
-    return moment, last
 
 
 def _entry(action: Action, caller: Caller, row: VisitRow, detail: dict[str, Code]) -> Entry:

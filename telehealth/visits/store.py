@@ -56,8 +56,9 @@ class VisitStore:
             await connection.execute(insert(visits).values(values | self._sealed(row.id, row.patient)))
 
     async def discard(self, visit: str) -> None:
-        """Take back a visit whose first link could not be made; nothing refers to it yet."""
+        """Take back a visit whose first link could not be made or sent; nobody has heard of it yet."""
         async with self._database.begin() as connection:
+            await connection.execute(delete(links).where(links.c.visit_id == visit))
             await connection.execute(delete(visits).where(visits.c.id == visit))
 
     async def may_hold_visits(self, user: str) -> bool:

@@ -1,6 +1,8 @@
 """Partners for the media port: a sink that keeps, a clock that is set, and a small browser made of its raw parts."""
 
 import asyncio
+import contextlib
+import random
 import socket
 import struct
 from collections.abc import Callable
@@ -165,8 +167,13 @@ class RawBrowser:
             if datagram[0] < 4:
                 return stun.parse_message(datagram)
 
-    async def handshake(self) -> None:
-        """DTLS as the client; afterwards `protect` and `unprotect` work."""
+    async def handshake(self, *, lose_first_answer: bool = False) -> None:
+        """DTLS as the client; afterwards `outgoing` and `incoming` are there."""
+        if lose_first_answer:
+            with contextlib.suppress(SSL.WantReadError):
+                self.ssl.do_handshake()
+            self.flush()
+            await self.receive()
         while True:
             try:
                 self.ssl.do_handshake()
@@ -216,6 +223,39 @@ class RawBrowser:
             return Session(Policy(key=key, ssrc_type=direction, srtp_profile=profile.libsrtp_profile))
 
         return session(0, Policy.SSRC_ANY_OUTBOUND), session(1, Policy.SSRC_ANY_INBOUND)
+
+
+class LossyPath:
+    """A userspace path between one browser and the port that loses a share of the media going in, by a seed."""
+
+    def __init__(self, port: int, lost: float, seed: int) -> None:
+        self.dropped = 0
+        self._dice = random.Random(seed)
+        self._lost = lost
+        self._server = ("127.0.0.1", port)
+        self._browser: tuple[str, int] | None = None
+        self._near, self._far = RawBrowser.new_socket(), RawBrowser.new_socket()
+        self.port: int = self._near.getsockname()[1]
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._near, self._inward)
+        loop.add_reader(self._far, self._outward)
+
+    def close(self) -> None:
+        for end in (self._near, self._far):
+            asyncio.get_running_loop().remove_reader(end)
+            end.close()
+
+    def _inward(self) -> None:
+        datagram, self._browser = self._near.recvfrom(2048)
+        if datagram and 128 <= datagram[0] <= 191 and self._dice.random() < self._lost:
+            self.dropped += 1
+        else:
+            self._far.sendto(datagram, self._server)
+
+    def _outward(self) -> None:
+        datagram = self._far.recv(2048)
+        if self._browser is not None:
+            self._near.sendto(datagram, self._browser)
 
 
 def _apart(compound: bytes) -> list[bytes]:

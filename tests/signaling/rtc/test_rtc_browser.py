@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from media_parts import KeepingSink
+from media_parts import KeepingSink, LossyPath
 from playwright.async_api import async_playwright
 
 from signaling.rtc import Leg, MediaPort
@@ -29,7 +29,8 @@ START = 20.0  # seconds for a browser to start and connect
 class Studio:
     """The page's server: hands it commands, passes its offers to the port."""
 
-    def __init__(self, port: MediaPort, sink: KeepingSink) -> None:
+    def __init__(self, port: MediaPort, sink: KeepingSink, path: LossyPath | None = None) -> None:
+        self._path = path
         self.leg: Leg | None = None
         self.url = ""
         self._port = port
@@ -76,6 +77,8 @@ class Studio:
         if self.leg is not None:
             return web.Response(text=await self.leg.restart(offer))
         self.leg, answer = await self._port.open_leg("leg_browser", offer, self._sink)
+        if self._path is not None:
+            answer = answer.replace(f" {self._port.port} typ host", f" {self._path.port} typ host")
         return web.Response(text=answer)
 
     async def _note(self, request: web.Request) -> web.Response:
@@ -169,6 +172,18 @@ async def test_chromium_publishes_restarts_obeys_a_limit_and_leaves(port: MediaP
         await studio.tell("close")
         async with asyncio.timeout(START):
             assert await leg.wait_closed() == "closed_by_peer"
+
+
+async def test_a_twentieth_of_chromiums_packets_lost_is_repaired(port: MediaPort, sink: KeepingSink) -> None:
+    path = LossyPath(port.port, 0.05, seed=20261122)
+    async with Studio(port, sink, path).serving() as studio, chromium(studio.url):
+        leg = await publish(studio, sink)
+        await sink.until(lambda s: len(s.of("video")) > 120, START)
+    path.close()
+    assert path.dropped > 10
+    assert sum(packets for kind, packets in sink.losses if kind == "video") <= 2
+    assert leg.stats().nacks > 0
+    assert leg.stats().rtt is not None
 
 
 async def test_firefox_publishes_restarts_and_leaves(open_port: MediaPort, sink: KeepingSink) -> None:

@@ -103,6 +103,13 @@ async def test_a_foreign_client_hello_does_not_disturb_a_set_up(
     assert port.stats()["dropped_stray"] == 51
 
 
+async def test_a_lost_flight_of_the_handshake_is_repeated(port: MediaPort, raw: RawBrowser, sink: KeepingSink) -> None:
+    leg, raw.answer = await port.open_leg("leg_raw", raw.offer, sink)
+    await raw.pass_check()
+    await raw.handshake(lose_first_answer=True)
+    assert await leg.wait_connected()
+
+
 async def test_media_from_an_address_without_a_check_is_dropped(
     port: MediaPort, leg: Leg, raw: RawBrowser, sink: KeepingSink
 ) -> None:

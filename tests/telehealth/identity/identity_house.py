@@ -184,7 +184,7 @@ async def open_house(folder: Path, template: Path, clock: SteppedClock) -> House
     place = folder / "telehealth.db"
     if not place.exists():
         await asyncio.to_thread(shutil.copyfile, template, place)
-    store = Store.open(f"sqlite:///{place}")
+    store = await asyncio.to_thread(Store.open, f"sqlite:///{place}")
     audit = await AuditLog.open(
         folder / "audit",
         signing_key=Secret(b"s" * 32),
