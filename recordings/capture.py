@@ -131,8 +131,12 @@ class Capture:
             raise VaultFull
         place = Place(recording_id, clock.now().date(), retention_class, vault, keys, ledger, clock, entropy)
         capture = cls(place, on_first_stored=on_first_stored, on_fault=on_fault, ask_key=ask_key, rhythm=rhythm)
-        for participant in participants:
-            capture._ready[participant] = await place.new_file(FileKind.CAPTURE, participant)
+        try:
+            for participant in participants:
+                capture._ready[participant] = await place.new_file(FileKind.CAPTURE, participant)
+        except BaseException:
+            await capture._forget_unused()
+            raise
         capture._pump = asyncio.create_task(capture._run(), name=f"capture {recording_id}")
         capture._pump.add_done_callback(capture._pump_ended)
         return capture
@@ -195,7 +199,6 @@ class Capture:
         self._wake.set()
         if self._pump is not None:
             await asyncio.wait({self._pump})
-        await self._flush_all()
         if self._phase in (_Phase.TAKING, _Phase.PAUSED):
             self._phase = _Phase.STOPPED
         for leg in self._legs:
@@ -219,6 +222,7 @@ class Capture:
             except TimeoutError:
                 await self._flush_all()
                 await self._progress()
+        await self._flush_all()
 
     async def _flush_all(self) -> None:
         async with asyncio.TaskGroup() as group:

@@ -36,7 +36,10 @@ def picture_size(key_frame: bytes) -> tuple[int, int] | None:
 
 
 class FrontSink:
-    """Keeps the first `size` octets as they end up; sums up what follows (CRC-32, against faults). Raises SealDiffered for a late rewrite."""
+    """Keeps the first `size` octets as they end up; sums up what follows (CRC-32, against faults, not forgers).
+
+    Raises SealDiffered when the muxer goes back beyond the front.
+    """
 
     def __init__(self, size: int) -> None:
         self._size = size

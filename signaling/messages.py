@@ -85,9 +85,14 @@ class Signal(_Message):
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "Signal":
-        if (self.description is None) == (self.candidate is None):
+        if self.description is not None and self.candidate is not None:
             raise ValueError("either a description or a candidate")
         return self
+
+    @property
+    def empty(self) -> bool:
+        """The end of candidates: every browser notices that by itself."""
+        return self.description is None and self.candidate is None
 
     def relayed(self, sender: str, page: str | None) -> dict[str, Any]:
         """What the other side gets."""

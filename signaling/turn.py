@@ -1,4 +1,4 @@
-"""ICE servers for direct calls; TURN credentials that coturn checks without a database (draft-uberti-behave-turn-rest)."""
+"""ICE servers for direct calls, with TURN credentials that coturn checks without a database (its REST scheme)."""
 
 import base64
 import hashlib
@@ -21,7 +21,7 @@ class IceServers:
     lifetime: timedelta = timedelta(minutes=60)
 
     def credentials(self, participant: str, now: datetime) -> list[dict[str, Any]]:
-        """RTCIceServer dictionaries for one participant; the user name is the expiry and the id, the password its HMAC."""
+        """RTCIceServer dictionaries for one participant; user name: expiry and id, password: its HMAC."""
         servers: list[dict[str, Any]] = []
         if self.stun_urls:
             servers.append({"urls": list(self.stun_urls)})

@@ -4,7 +4,7 @@ import asyncio
 import signal
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -15,7 +15,7 @@ from aiohttp import web
 
 from telehealth.access import SYSTEM
 from telehealth.audit.actions import Action
-from telehealth.audit.entry import Entry, Outcome
+from telehealth.audit.entry import Code, Entry, Outcome
 from telehealth.clock import Clock, SystemClock
 from telehealth.commands.control import Control
 from telehealth.commands.run import in_house
@@ -24,14 +24,14 @@ from telehealth.demo import Demo
 from telehealth.house import House, open_house
 from telehealth.keys.process import harden_process
 from telehealth.log import get_logger
-from telehealth.visiting import Visiting, open_visiting
+from telehealth.visiting import open_visiting
 from telehealth.visits.texts import languages
 from telehealth.web.metrics import Metrics
 from telehealth.web.openapi import encoded
 from telehealth.web.origin import our_origins
 from telehealth.web.proxies import Proxies
-from telehealth.web.rooms import Rooms
-from telehealth.web.server import bind, make_app, make_runner, site_of, tls_context
+from telehealth.web.rooms import Check, Rooms
+from telehealth.web.server import RUNNER, bind, make_app, site_of, tls_context
 from telehealth.web.table import ROUTES
 from telehealth.workers import Workers
 
@@ -82,12 +82,13 @@ class RunningServer:
     config: Config
     house: House
     workers: Workers
+    media_port: int
     demo: Demo | None
 
     async def greeting(self) -> Greeting:
         """The address, and the set-up link while there is no admin; in a demo, ready links."""
         url = self.config.public_url
-        data: dict[str, Any] = {"url": url, "media_port": self.config.media.port}
+        data: dict[str, Any] = {"url": url, "media_port": self.media_port}
         lines = [f"Telehealth is at {url}"]
         if self.demo is not None:
             shown = await self.demo.greeting()
@@ -116,15 +117,17 @@ async def open_server(config: Config, clock: Clock) -> AsyncIterator[RunningServ
         visiting = await stack.enter_async_context(open_visiting(house))
         stack.push_async_callback(workers.close)
         demo = Demo(house) if config.demo else None
-        app = make_app(_rooms(house, visiting, demo), site_of(config, ROOT))
+        metrics = Metrics()
+        visiting.measure(metrics)
+        app = make_app(rooms_of(house, metrics, visiting.checks(), demo), site_of(config, ROOT))
         visiting.mount(app)
-        for name, work in (*house.workers(), *visiting.workers()):
+        for name, work in house.workers():
             workers.start(name, work)
         await _listen(stack, app, listening, tls)
         control = Control(config.places.audit, lambda argv: in_house(house, argv))
         await control.start()
         stack.push_async_callback(control.close)
-        yield RunningServer(config, house, workers, demo)
+        yield RunningServer(config, house, workers, visiting.port.port, demo)
 
 
 def _with_port(config: Config, listening: socket.socket) -> Config:
@@ -134,23 +137,22 @@ def _with_port(config: Config, listening: socket.socket) -> Config:
 
 
 def _entry(action: Action, config: Config) -> Entry:
-    detail = {"version": VERSION, "demo": config.demo}
+    detail: dict[str, Code] = {"version": VERSION, "demo": config.demo}
     return Entry(action, Outcome.DONE, SYSTEM.actor(), detail=detail)
 
 
 async def _listen(
     stack: AsyncExitStack, app: web.Application, listening: socket.socket, tls: ssl.SSLContext | None
 ) -> None:
-    runner = make_runner(app)
+    runner = web.AppRunner(app, handle_signals=False, **RUNNER)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     await web.SockSite(runner, listening, ssl_context=tls, backlog=512).start()
 
 
-def _rooms(house: House, visiting: Visiting, demo: Demo | None) -> Rooms:
+def rooms_of(house: House, metrics: Metrics, checks: Mapping[str, Check], demo: Demo | None) -> Rooms:
+    """What the HTTP handlers may call."""
     config, identity = house.config, house.identity
-    metrics = Metrics()
-    visiting.measure(metrics)
     return Rooms(
         config=config,
         clock=house.clock,
@@ -164,11 +166,10 @@ def _rooms(house: House, visiting: Visiting, demo: Demo | None) -> Rooms:
         sign_in=identity.sign_in,
         sessions=identity.sessions,
         tokens=identity.tokens,
-        links=identity.links,
         joining=identity.joining,
         booking=house.booking,
-        recordings=visiting.recordings,
-        checks={**house.checks(), **visiting.checks()},
+        recordings=house.recordings,
+        checks={**house.checks(), **checks},
         contract=encoded(ROUTES, VERSION),
         demo=demo,
         languages=languages(),

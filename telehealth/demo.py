@@ -7,6 +7,8 @@ from typing import Any
 import pyotp
 
 from telehealth.access import command_line
+from telehealth.audit.actions import Action
+from telehealth.audit.entry import Actor, Entry, Outcome
 from telehealth.house import ENTROPY, House
 from telehealth.identity.faults import Unauthenticated
 from telehealth.identity.people import Invitation
@@ -70,6 +72,8 @@ class Demo:
         if user is None:
             raise Unauthenticated
         sessions = self._house.identity.sessions
+        actor = Actor("user", user, address=address, device=device)
+        await self._house.log.enter(Entry(Action.SIGNIN_OK, Outcome.DONE, actor, detail={"factor": "demo"}))
         async with self._house.base.store.begin() as connection:
             session, _ = await sessions.start(connection, user)
         return session, await sessions.info(session.reveal())
@@ -86,7 +90,7 @@ class Demo:
         invitation: Invitation = await self._house.people.add(command_line("demo"), login, name, role)
         token = invitation.token.reveal()
         offer = await self._house.identity.enrolment.look(token)
-        code = pyotp.TOTP(offer.totp_secret).at(self._house.clock.now())
+        code = pyotp.TOTP(offer.totp_secret.reveal()).at(self._house.clock.now())
         done = await self._house.identity.enrolment.finish(
             token,
             login=None,

@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -43,6 +44,7 @@ from telehealth.visits.booking import Booking, BookingRooms
 from telehealth.visits.store import VisitStore
 
 ENTROPY = os.urandom
+ROTATION_LOOK_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +109,33 @@ class House:
     def log(self) -> AuditLog:
         return self.base.log
 
-    @property
-    def links(self) -> Links:
-        return self.identity.links
+    def checks(self) -> dict[str, Callable[[], Awaitable[bool]]]:
+        """What readiness rests on, by name."""
+        return {"database": self._database, "log": self._log, "keys": self._keys, "disk": self._disk}
+
+    async def _database(self) -> bool:
+        async with self.base.store.read() as connection:
+            await connection.exec_driver_sql("SELECT 1")
+        return True
+
+    async def _log(self) -> bool:
+        return self.log.healthy
+
+    async def _keys(self) -> bool:
+        return (await self.provider.status()).reachable
+
+    async def _disk(self) -> bool:
+        usage = await asyncio.to_thread(shutil.disk_usage, self.config.places.recordings)
+        return usage.free >= self.config.recording.least_free_bytes
+
+    def workers(self) -> list[tuple[str, Coroutine[Any, Any, None]]]:
+        """The rooms' own long-running tasks, by name."""
+        return [
+            ("sessions", self.identity.sessions.run()),
+            ("outbox", self.outbox.run()),
+            ("sweeper", self.recordings.run_sweeper()),
+            ("keys", _rotate(self.keyring, self.clock)),
+        ]
 
     @property
     def people(self) -> People:
@@ -136,6 +162,14 @@ async def log_verifier(keyring: Keyring) -> tuple[str, bytes, str]:
     public = Ed25519PrivateKey.from_private_bytes(seed.reveal()).public_key().public_bytes_raw()
     name = f"telehealth-{hashlib.sha256(public).hexdigest()[:16]}"
     return name, public, verifier_key(name, public)
+
+
+async def _rotate(keyring: Keyring, clock: Clock) -> None:
+    """Begin a new wrapping key whenever the present one has served its quarter."""
+    while True:
+        if keyring.due(clock.now()):
+            await keyring.rotate()
+        await asyncio.sleep(ROTATION_LOOK_SECONDS)
 
 
 async def certificate_key(keyring: Keyring) -> bytes:
@@ -192,9 +226,9 @@ async def open_house(config: Config, clock: Clock) -> AsyncIterator[House]:
         vault = DiskVault(config.places.recordings)
         recordings = await _recordings(base, vault, identity.people)
         try:
-            yield House(base, outbox, identity, _booking(base, identity, outbox), recordings)
+            booking = await asyncio.to_thread(_booking, base, identity, outbox)  # reads the time zone
+            yield House(base, outbox, identity, booking, recordings)
         finally:
-            await recordings.close()
             await vault.close()
 
 

@@ -102,6 +102,28 @@ class _Bridge(logging.Handler):
         )
 
 
-def get_logger(name: str) -> Any:
+class Log:
+    """Writes events of one module; looks the configuration up at each call, so that importing early is harmless."""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def info(self, event: str, **fields: object) -> None:
+        structlog.get_logger().info(event, **{"logger": self._name, **fields})
+
+    def warning(self, event: str, **fields: object) -> None:
+        structlog.get_logger().warning(event, **{"logger": self._name, **fields})
+
+    def error(self, event: str, **fields: object) -> None:
+        structlog.get_logger().error(event, **{"logger": self._name, **fields})
+
+    def exception(self, event: str, **fields: object) -> None:
+        """Inside an `except` block: with the exception's type and place, never its message."""
+        structlog.get_logger().error(event, **{"logger": self._name, "exc_info": True, **fields})
+
+
+def get_logger(name: str) -> Log:
     """A logger whose events are dotted names: `log.info("visit.opened", visit=visit_id)`."""
-    return structlog.get_logger().bind(logger=name)
+    return Log(name)

@@ -7,6 +7,7 @@ from typing import ClassVar, Protocol
 from signaling.rtc.answer import Place, write_answer
 from signaling.rtc.budget import Budget
 from signaling.rtc.dtls import Association, Identity, Progress, SrtpError
+from signaling.rtc.gate import Gate
 from signaling.rtc.ice import Address, Agent, Check
 from signaling.rtc.receive import LegStats, Receiver
 from signaling.rtc.rtp import LARGEST_PACKET, is_rtcp
@@ -81,7 +82,7 @@ class Leg:
         self._place = place
         self._session_id = int.from_bytes(entropy(7), "big")
         self._version = 1
-        self._sink = sink
+        self._sink = Gate(sink)
         self._wire = wire
         self._remote: Address | None = None
         self._authenticated = now
@@ -89,7 +90,7 @@ class Leg:
         self._media_budget = Budget(_MEDIA_PER_SECOND, _MEDIA_AT_ONCE, now)
         self._dtls_budget = Budget(_DTLS_PER_SECOND, _DTLS_AT_ONCE, now)
         ssrc = int.from_bytes(entropy(4), "big") or 1
-        self._receiver = Receiver(ssrc, offer.payloads, sink, self._send_rtcp, wire.count)
+        self._receiver = Receiver(ssrc, offer.payloads, self._sink, self._send_rtcp, wire.count)
 
     def answer(self) -> str:
         """The SDP answer to the last offer."""
@@ -130,8 +131,9 @@ class Leg:
         return self.answer()
 
     def request_key_frame(self) -> None:
-        """Ask the browser for a video key frame, at most once a second."""
-        self._receiver.request_key_frame(self._wire.clock.steady())
+        """Ask the browser for a video key frame, at most once a second; none is needed before it connected."""
+        if self.state is LegState.CONNECTED:
+            self._receiver.request_key_frame(self._wire.clock.steady())
 
     def limit_bitrate(self, bits_per_second: int) -> None:
         """Announce at most this much to the sender from the next report on (≥ 150 kbit/s)."""
@@ -140,6 +142,19 @@ class Leg:
     async def close(self, reason: str) -> None:
         """Say goodbye to the browser and end the leg; a second call does nothing."""
         self.finish(reason)
+
+    def finish(self, reason: str) -> None:
+        """`close` for those who cannot wait, the sink included. It calls `sink.leg_closed`, once, as the last call."""
+        if self.state is LegState.CLOSED:
+            return
+        self.state = LegState.CLOSED
+        self.close_reason = reason
+        self._association.close()
+        self._wire.forget(self)
+        self.connected.clear()
+        self.closed.set()
+        log.info("leg.closed", leg=self.leg_id, code=reason)
+        self._sink.leg_closed(reason)
 
     def stats(self) -> LegStats:
         """What came so far."""
@@ -214,19 +229,6 @@ class Leg:
     def uses(self, address: Address, now: float) -> bool:
         """Whether media or the handshake goes over this address now."""
         return self._remote == address and now - self._authenticated < _PATH_HELD
-
-    def finish(self, reason: str) -> None:
-        """End now. `sink.leg_closed` is called here alone, once, as the last call of the sink."""
-        if self.state is LegState.CLOSED:
-            return
-        self.state = LegState.CLOSED
-        self.close_reason = reason
-        self._association.close()
-        self._wire.forget(self)
-        self.connected.clear()
-        self.closed.set()
-        log.info("leg.closed", leg=self.leg_id, code=reason)
-        self._sink.leg_closed(reason)
 
     def _follow(self, progress: Progress) -> None:
         if progress is Progress.FAILED:

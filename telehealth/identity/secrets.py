@@ -39,9 +39,10 @@ def recovery_hash(code: str) -> str:
 
 def as_read(typed: str) -> str:
     """A typed code without spaces and dashes, case folded, digits of any script as 0–9."""
-    folded = unicodedata.normalize("NFKC", typed).casefold()
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", typed).casefold())
     kept = (c for c in folded if not c.isspace() and unicodedata.category(c) not in ("Pd", "Cf"))
-    return "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in kept)
+    read = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in kept)
+    return unicodedata.normalize("NFKC", read)
 
 
 def _grouped(text: str) -> str:

@@ -1,12 +1,14 @@
 """What sockets ask of the visits that run: thin, each answer given by the part that owns it."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from telehealth.access import Action as May
 from telehealth.access import Caller, may
 from telehealth.audit.actions import Action
-from telehealth.errors import Forbidden, NotFound
+from telehealth.audit.entry import Entry, Outcome
+from telehealth.errors import Forbidden, NotFound, Refusal
 from telehealth.visits.consent import Answer
 from telehealth.visits.faults import NoSuchParticipant, Removed, ScreenForbidden, VisitOver
 from telehealth.visits.neighbours import visit_entry
@@ -24,7 +26,21 @@ class LiveVisits(RunningVisits):
     # Coming and going.
 
     async def approach(self, caller: Caller, visit: str) -> None:
-        """Whether a socket may be opened for this visit at all. Raises NotFound, Removed, VisitOver."""
+        """Whether a socket may be opened for this visit; refusals are entered. Raises NotFound, Removed, VisitOver."""
+        async with self._tried(caller, visit):
+            await self._approach(caller, visit)
+
+    @asynccontextmanager
+    async def _tried(self, caller: Caller, visit: str) -> AsyncIterator[None]:
+        """Every try to come in is an entry, refused ones too."""
+        try:
+            yield
+        except Refusal as refusal:
+            entry = Entry(Action.JOIN, Outcome.REFUSED, caller.actor(), visit=visit, detail={"code": refusal.code})
+            await self.rooms.audit.enter_throttled(entry, caller.id)
+            raise
+
+    async def _approach(self, caller: Caller, visit: str) -> None:
         row = await self.rooms.store.get(visit)
         if row is None or not _may_take_part(caller, row):
             raise NotFound
@@ -39,11 +55,12 @@ class LiveVisits(RunningVisits):
 
     async def enter(self, caller: Caller, visit: str, arrival: Arrival, seat: Seat) -> tuple[Here, Mapping[str, Any]]:
         """Enter; where one is now, and the view. Raises what `approach` and `Presence.enter` raise."""
-        await self.approach(caller, visit)
-        running = await self.load(visit)
-        person = await self.person(running, caller)
-        here = Here(caller, visit, person.id)
-        await running.presence.enter(here, person, arrival, seat)
+        async with self._tried(caller, visit):
+            await self._approach(caller, visit)
+            running = await self.load(visit)
+            person = await self.person(running, caller)
+            here = Here(caller, visit, person.id)
+            await running.presence.enter(here, person, arrival, seat)
         return here, self.view_for(here)
 
     def view_for(self, here: Here) -> Mapping[str, Any]:

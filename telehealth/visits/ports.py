@@ -21,6 +21,10 @@ class Audit(Protocol):
         """Durable on return, in the log or its reserved spool."""
         ...
 
+    async def enter_throttled(self, entry: Entry, source: str) -> object:
+        """The first of a source at once, the rest of its minute as one count."""
+        ...
+
 
 class People(Protocol):
     """Names of staff, for those who may see them."""

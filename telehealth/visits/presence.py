@@ -28,7 +28,7 @@ from telehealth.visits.states import (
 
 log = get_logger(__name__)
 
-Seat = Callable[[str], None]  # binds the socket to the participant; called at once, before anybody is told
+Seat = Callable[[Here], None]  # binds the socket to the participant; called at once, before anybody is told
 
 
 class Presence:
@@ -54,7 +54,7 @@ class Presence:
             await self._write_arrival(person, target, arrival)
             self._may_enter(person, step)
             self._take_seat(here, person, target, arrival)
-            seat(person.id)
+            seat(here)
         if before is ParticipantState.ADMITTED:
             self._flow.returned(person)
         elif target is ParticipantState.ADMITTED:

@@ -11,7 +11,6 @@ from telehealth.clock import Clock
 from telehealth.config import Config
 from telehealth.identity.enrolment import Enrolment
 from telehealth.identity.joining import Joining
-from telehealth.identity.links import Links
 from telehealth.identity.people import People
 from telehealth.identity.sessions import SessionInfo, Sessions
 from telehealth.identity.sign_in import SignIn
@@ -95,7 +94,6 @@ class Rooms:
     sign_in: SignIn
     sessions: Sessions
     tokens: ApiTokens
-    links: Links
     joining: Joining
     booking: Booking
     recordings: RecordingRoom

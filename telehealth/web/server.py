@@ -3,6 +3,7 @@
 import socket
 import ssl
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
@@ -57,17 +58,14 @@ def bind(config: Config) -> socket.socket:
     return listening
 
 
-def make_runner(app: web.Application) -> web.AppRunner:
-    """A runner with our own bounds: no signal handlers, no access log, short keep-alive."""
-    return web.AppRunner(
-        app,
-        handle_signals=False,
-        access_log=None,
-        keepalive_timeout=KEEP_ALIVE_SECONDS,
-        shutdown_timeout=SHUTDOWN_SECONDS,
-        handler_cancellation=True,
-        auto_decompress=False,
-    )
+# No access log, which would hold ids; short keep-alive; compressed bodies are not opened, so that none is a bomb.
+RUNNER: dict[str, Any] = {
+    "access_log": None,
+    "keepalive_timeout": KEEP_ALIVE_SECONDS,
+    "shutdown_timeout": SHUTDOWN_SECONDS,
+    "handler_cancellation": True,
+    "auto_decompress": False,
+}
 
 
 def site_of(config: Config, root: Path) -> Site:

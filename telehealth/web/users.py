@@ -74,7 +74,16 @@ class Invited(Told):
 async def look_enrolment(ask: Ask[TokenBody, Nothing]) -> Answer:
     """What a set-up link offers; consumes nothing."""
     offer = await ask.rooms.enrolment.look(ask.body.token)
-    return Answer(Offer.model_validate(offer))
+    return Answer(
+        Offer(
+            purpose=offer.purpose,
+            login=offer.login,
+            name=offer.name,
+            totp_uri=offer.totp_uri.reveal(),
+            totp_secret=offer.totp_secret.reveal(),
+            qr_svg=offer.qr_svg,
+        )
+    )
 
 
 async def finish_enrolment(ask: Ask[FinishBody, Nothing]) -> Answer:

@@ -296,6 +296,22 @@ async def test_a_key_store_that_denies_refuses_the_start(studio: Studio) -> None
     assert studio.on_disk() == {}
 
 
+async def test_an_unforeseen_fault_at_the_stop_is_reported_and_closes_everything(studio: Studio) -> None:
+    capture = await studio.start(Rhythm(flush=60, least_free=0))
+    sink = capture.sink(studio.patient)
+
+    def unforeseen(row: KeyedFile) -> None:
+        raise RuntimeError
+
+    studio.use(FaultyFiles("fsync", 1, errno.EIO))
+    studio.ledger.when_added = unforeseen
+    studio.play((sink, clip()))
+    result = await capture.stop("asked")
+    assert studio.faults == [(None, "recorder_broken")]
+    assert result.broken == "recorder_broken"
+    assert studio.stored == []
+
+
 async def test_too_little_room_refuses_the_start(studio: Studio) -> None:
     with pytest.raises(VaultFull):
         await studio.start(Rhythm(least_free=2**62))

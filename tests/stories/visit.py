@@ -434,13 +434,12 @@ EVERY_STEP = [
 
 def run(
     folder: Path,
-    say: Callable[[str], None] = print,
+    steps: Steps,
     *,
     language: str = "en",
     look: Callable[[str, Person], None] = lambda name, who: None,
-) -> Steps:
-    """The whole story in `folder`. Raises at the first failure."""
-    steps = Steps(say=say)
+) -> None:
+    """The whole story in `folder`, counted in `steps`. Raises at the first failure."""
     with ExitStack() as stack:
         house = stack.enter_context(House(folder))
         playwright = stack.enter_context(sync_playwright())
@@ -472,7 +471,6 @@ def run(
             for name in ("clinician", "admin", "patient"):
                 getattr(story, name).page.screenshot(path=str(folder / f"failed-{name}.png"))
             raise
-    return steps
 
 
 def tell(story: Story) -> None:
@@ -493,9 +491,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="story-") as folder:
         steps = Steps()
         try:
-            steps = run(Path(folder))
-        except Exception as error:  # noqa: BLE001  # the last line must come whatever broke
-            steps.failed = 1
+            run(Path(folder), steps)
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the last line must come whatever broke
+            steps.failed = steps.failed or 1
             print(f"{type(error).__name__}: {error}", file=sys.stderr)
             print((Path(folder) / "server.log").read_text()[-3000:], file=sys.stderr)
     print(f"story: {steps.passed} steps passed, {steps.failed} failed")

@@ -107,7 +107,7 @@ class House:
     patient: Somebody = field(default_factory=lambda: Somebody(new_id(Kind.PARTICIPANT), "patient"))
     doctor: Somebody = field(default_factory=lambda: Somebody(new_id(Kind.PARTICIPANT), "clinician"))
     limits: Limits = field(
-        default_factory=lambda: Limits(retry_every=0.005, brief=0.05, patience=0.05, throttle_tick=0.005)
+        default_factory=lambda: Limits(retry_every=0.005, brief=2.0, patience=5.0, throttle_tick=0.005)
     )
     wrap: Any = None  # put between the service and its partners, for faults
     log_files: Any = None
@@ -165,8 +165,28 @@ class House:
         await self.store.close()
 
     async def restart(self) -> None:
+        """Everything ends in order and begins anew."""
         await self.close()
         await self.open()
+
+    async def renew(self) -> None:
+        """The service alone is made anew over partners that live on."""
+        await self.service.close()
+        self.service = self.make()
+        await self.service.start()
+
+    async def crash(self) -> None:
+        """The captures under way stop where they are, unended, as after `kill -9`; then everything begins anew."""
+        for live in self.service._recorder._live.values():
+            for leg in live.capture._legs:
+                leg._ended = True  # no last segment
+                await leg.close()
+            if live.capture._pump is not None:
+                live.capture._pump.remove_done_callback(live.capture._pump_ended)
+                live.capture._pump.cancel()
+                await asyncio.wait({live.capture._pump})
+        self.service._recorder._live.clear()
+        await self.restart()
 
     async def names_of(self, ids: Sequence[str]) -> Mapping[str, str]:
         return {id_: "Dr. Example" for id_ in ids}

@@ -113,7 +113,7 @@ def field(sdp: str, name: str) -> str:
 class RawBrowser:
     """ICE, DTLS and SRTP of a sending browser, each step by hand. It controls every datagram."""
 
-    def __init__(self, port: int, *, claimed: str | None = None) -> None:
+    def __init__(self, port: int, *, claimed: str | None = None, ciphers: bytes = b"DEFAULT") -> None:
         self.server = ("127.0.0.1", port)
         self.ufrag, self.password = "raw1", "p" * 24
         self.certificate = RTCCertificate.generateCertificate()
@@ -122,6 +122,7 @@ class RawBrowser:
         self.answer = ""
         self.heard: list[bytes] = []
         context = SSL.Context(SSL.DTLS_METHOD)
+        context.set_cipher_list(ciphers)
         context.set_verify(SSL.VERIFY_PEER, lambda *_: True)
         context.use_certificate(self.certificate._cert)
         context.use_privatekey(self.certificate._key)

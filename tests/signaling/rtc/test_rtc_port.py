@@ -20,8 +20,10 @@ from media_parts import (
     rtp,
     vp8,
 )
+from OpenSSL import SSL
 
 from signaling.rtc import Leg, LegClosed, LegState, MediaPort, OfferRefused, PortFull
+from telehealth.frames import EncodedFrame
 
 CLIENT_HELLO = bytes.fromhex("16feff00000000000000000064010000580000000000000058fefd") + bytes(86)
 PLI, NACK, REMB = (206, 1), (205, 1), (206, 15)
@@ -101,6 +103,30 @@ async def test_a_foreign_client_hello_does_not_disturb_a_set_up(
         await raw.handshake()
     assert await leg.wait_connected()
     assert port.stats()["dropped_stray"] == 51
+
+
+async def test_a_browser_with_cbc_suites_alone_gets_no_connection(port: MediaPort, sink: KeepingSink) -> None:
+    raw = RawBrowser(port.port, ciphers=b"ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA")
+    leg, raw.answer = await port.open_leg("leg_raw", raw.offer, sink)
+    await raw.pass_check()
+    with pytest.raises(SSL.Error):
+        await raw.handshake()
+    assert await leg.wait_closed() == "dtls_failed"
+    assert sink.closings == ["dtls_failed"]
+    raw.close()
+
+
+async def test_cleartext_alerts_and_hellos_from_the_browsers_own_address_do_not_end_a_call(
+    leg: Leg, raw: RawBrowser, sink: KeepingSink
+) -> None:
+    close_notify, fatal = b"\x01\x00", b"\x02\x28"
+    for alert in (close_notify, fatal):
+        raw.send(b"\x15\xfe\xfd" + bytes(8) + b"\x00\x02" + alert)
+        raw.send(b"\x15\xfe\xfd\x00\x01" + bytes(6) + b"\x00\x02" + alert)
+        raw.send(CLIENT_HELLO)
+    raw.send_rtp(opus(1, 960))
+    await sink.until(lambda s: bool(s.frames))
+    assert leg.state is LegState.CONNECTED
 
 
 async def test_a_lost_flight_of_the_handshake_is_repeated(port: MediaPort, raw: RawBrowser, sink: KeepingSink) -> None:
@@ -239,8 +265,10 @@ async def test_key_frame_requests_are_made_at_most_once_a_second(
 ) -> None:
     raw = RawBrowser(still_port.port)
     leg, answer = await still_port.open_leg("leg_raw", raw.offer, sink)
+    leg.request_key_frame()
     await raw.connect(answer)
     assert await leg.wait_connected()
+    assert leg.stats().key_frame_requests == 0
     for _ in range(20):
         leg.request_key_frame()
     await raw.hear(*PLI)
@@ -425,6 +453,22 @@ async def test_closing_tells_the_sink_once_and_last(
     assert (sink.closings, sink.after_closing, sink.frames) == (["withdrawn"], 0, [])
     with pytest.raises(LegClosed):
         await leg.restart(raw.offer)
+
+
+async def test_a_sink_that_ends_its_leg_within_a_frame_gets_nothing_more(port: MediaPort, raw: RawBrowser) -> None:
+    class Full(KeepingSink):
+        def frame(self, frame: EncodedFrame) -> None:
+            super().frame(frame)
+            if len(self.frames) == 2:
+                leg.finish("full")
+
+    sink = Full()
+    leg, answer = await port.open_leg("leg_raw", raw.offer, sink)
+    await raw.connect(answer)
+    raw.send_rtp(opus(1, 960), opus(3, 2880), opus(4, 3840), opus(2, 1920))
+    assert await leg.wait_closed() == "full"
+    assert [frame.timestamp for frame in sink.frames] == [960, 1920]
+    assert (sink.closings, sink.after_closing) == (["full"], 0)
 
 
 async def test_a_sink_that_fails_ends_its_own_leg_alone(

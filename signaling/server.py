@@ -1,0 +1,198 @@
+"""The Socket.IO server: WebSocket only, small messages, no compression, our own pages only, nothing left running."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final
+
+import socketio
+from aiohttp import WSMsgType, web
+from engineio import AsyncServer as Engine
+from socketio.packet import BINARY_ACK, BINARY_EVENT, Packet
+
+from signaling.namespace import NAME, Doors, VisitNamespace
+from signaling.ports import Live
+from signaling.presence import Sockets
+from signaling.throttle import TokenBucket
+from signaling.turn import IceServers
+from telehealth.clock import Clock
+from telehealth.log import get_logger
+
+log = get_logger(__name__)
+
+PATH: Final = "/socket.io/"
+LARGEST_MESSAGE: Final = 64 * 1024
+MOST_SOCKETS: Final = 2_000
+JOIN_SECONDS: Final = 10.0  # an open connection that asks for nothing is closed after that
+FRAMES_PER_SECOND, FRAMES_AT_ONCE = 80.0, 200.0  # above the limit for events: whatever else a client may send
+_PING_EVERY, _PING_PATIENCE = 8, 6  # seconds: a dead connection is noticed within their sum
+
+_QUIET: Final = logging.getLogger("signaling.library")
+_QUIET.setLevel(logging.CRITICAL + 1)  # the libraries log what strangers send; we answer and count instead
+
+
+class TextPacket(Packet):  # type: ignore[misc]  # the library ships no types
+    """Our events are JSON alone: a binary packet would keep attachments in memory while it waits for more."""
+
+    def decode(self, encoded_packet: str) -> Any:
+        attachments = super().decode(encoded_packet)
+        if self.packet_type in (BINARY_EVENT, BINARY_ACK):
+            raise ValueError("no binary packets here")
+        return attachments
+
+
+class OwnedEngine(Engine):  # type: ignore[misc]  # the library ships no types
+    """An engine whose background tasks have an owner."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._owned: set[asyncio.Task[Any]] = set()
+        drivers: dict[str, Any] = vars(self)["_async"]
+        self._async = drivers | {"websocket": PlainWebSocket}
+
+    def start_background_task(
+        self, target: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **named: Any
+    ) -> asyncio.Task[Any]:
+        task = asyncio.create_task(target(*args, **named))
+        self._owned.add(task)
+        task.add_done_callback(self._owned.discard)
+        return task
+
+    async def finish(self) -> None:
+        """Cancel whatever still runs, and wait for it."""
+        for task in self._owned:
+            task.cancel()
+        await asyncio.gather(*self._owned, return_exceptions=True)
+
+
+class PlainWebSocket:
+    """What the engine writes to and reads from: uncompressed, bounded in size and rate, text only."""
+
+    def __init__(self, handler: Callable[["PlainWebSocket"], Coroutine[Any, Any, None]], server: Any) -> None:
+        self._handler = handler
+        self._clock: Clock = server.clock
+        self._socket = web.WebSocketResponse(max_msg_size=LARGEST_MESSAGE, compress=False, timeout=2.0, autoping=False)
+        self._bucket = TokenBucket(FRAMES_PER_SECOND, FRAMES_AT_ONCE, self._clock.steady())
+        self._opened = self._clock.steady()
+        self._environ: dict[str, Any] = {}
+
+    async def __call__(self, environ: dict[str, Any]) -> web.WebSocketResponse:
+        self._environ = environ
+        environ["telehealth.wire"] = self
+        await self._socket.prepare(environ["aiohttp.request"])
+        await self._handler(self)
+        return self._socket
+
+    async def close(self) -> None:
+        await self._socket.close()
+
+    async def send(self, message: str | bytes) -> None:
+        if isinstance(message, bytes):
+            await self._socket.send_bytes(message)
+        else:
+            await self._socket.send_str(message)
+
+    async def wait(self) -> str:
+        """The next text frame. Raises OSError when there will be none."""
+        if "telehealth.joined" in self._environ:
+            message = await self._socket.receive()
+        else:
+            async with asyncio.timeout(self._opened + JOIN_SECONDS - self._clock.steady()):
+                message = await self._socket.receive()
+        if message.type is not WSMsgType.TEXT or not self._bucket.take(self._clock.steady()):
+            raise OSError
+        text: str = message.data
+        return text
+
+
+class _Server(socketio.AsyncServer):  # type: ignore[misc]  # the library ships no types
+    def _engineio_server_class(self) -> type[Engine]:
+        return OwnedEngine
+
+
+class SignallingServer:
+    """Mounts the namespace on an aiohttp application. Make it after the running visits; `close` it before them."""
+
+    def __init__(
+        self,
+        sockets: Sockets,
+        live: Live,
+        doors: Doors,
+        ice: IceServers,
+        clock: Clock,
+        origins: frozenset[str],
+    ) -> None:
+        self._sockets = sockets
+        self._origins = origins
+        self._server = _Server(
+            async_mode="aiohttp",
+            serializer=TextPacket,
+            transports=["websocket"],
+            allow_upgrades=False,
+            max_http_buffer_size=LARGEST_MESSAGE,
+            http_compression=False,
+            ping_interval=_PING_EVERY,
+            ping_timeout=_PING_PATIENCE,
+            monitor_clients=False,  # every socket's own reading notices a lost peer
+            cors_allowed_origins=[],  # the check is ours, see `handle`
+            cors_credentials=False,
+            cookie=None,
+            logger=_QUIET,
+            engineio_logger=_QUIET,
+            namespaces=[NAME],
+        )
+        self._server.eio.clock = clock
+        self._server.register_namespace(VisitNamespace(sockets, live, doors, ice, clock))
+        sockets.carried_by(self)
+
+    def routes(self) -> list[web.RouteDef]:
+        """For the application's router."""
+        return [web.get(PATH, self.handle)]
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """A WebSocket handshake of one of our own pages, or a refusal: 403, 426, 503."""
+        if request.headers.getall("Origin", []) not in [[origin] for origin in self._origins]:
+            return _refused(403, "foreign_origin")
+        if request.headers.get("Upgrade", "").lower() != "websocket":
+            return _refused(426, "websocket_only")
+        if len(self._server.eio.sockets) >= MOST_SOCKETS:
+            log.error("alarm.too_many_sockets", count=len(self._server.eio.sockets))
+            return _refused(503, "unavailable")
+        answer: web.StreamResponse = await self._server.eio.handle_request(request)
+        return answer
+
+    async def carry(self, sid: str, event: str, payload: Mapping[str, Any]) -> None:
+        """Send one event and come back when the wire has taken it, so that nothing piles up in the library."""
+        await self._server.emit(event, dict(payload), to=sid, namespace=NAME)
+        wire = self._wire(sid)
+        if wire is not None:
+            await wire.queue.join()
+
+    async def hang_up(self, sid: str) -> None:
+        """Say goodbye and close; what was sent before goes out first."""
+        wire, environ = self._wire(sid), self._environ(sid)
+        await self._server.disconnect(sid, namespace=NAME)
+        if wire is not None:
+            await wire.queue.join()
+        plain: PlainWebSocket | None = environ.get("telehealth.wire")
+        if plain is not None:
+            await plain.close()
+
+    def _wire(self, sid: str) -> Any:
+        eio_sid = self._server.manager.eio_sid_from_sid(sid, NAME)
+        return self._server.eio.sockets.get(eio_sid) if eio_sid is not None else None
+
+    def _environ(self, sid: str) -> Mapping[str, Any]:
+        eio_sid = self._server.manager.eio_sid_from_sid(sid, NAME)
+        return self._server.environ.get(eio_sid, {}) if eio_sid is not None else {}
+
+    async def close(self) -> None:
+        """Close every socket, then whatever the libraries still run."""
+        await self._sockets.close()
+        for wire in tuple(self._server.eio.sockets.values()):
+            await wire.close(wait=False)
+        await self._server.eio.finish()
+
+
+def _refused(status: int, code: str) -> web.Response:
+    return web.json_response({"code": code, "status": status}, status=status)

@@ -1,0 +1,97 @@
+"""What is due goes, in every state; what does not fit together is reported and left alone."""
+
+from recordings_house import Ear, House
+
+from recordings.sweeper import Discord
+from telehealth.ids import Kind, new_id
+
+
+async def test_what_is_due_goes_in_every_state(house: House) -> None:
+    sealed = await house.recorded(0.1)
+    interrupted = await house.recorded(0.1)
+    await house.service.catalogue.move(interrupted, ("sealed",), "interrupted")
+    capturing = await house.recorded(0.1)
+    await house.service.catalogue.move(capturing, ("sealed",), "capturing", stopped_at=None)
+    house.clock.move(days=29)
+    assert (await house.service.sweep()).deleted == 0
+    young = await house.recorded(0.1)
+    house.clock.move(days=2)
+    report = await house.service.sweep()
+    assert report.deleted == 3
+    for recording in (sealed, interrupted, capturing):
+        row = await house.service.catalogue.recording(recording)
+        assert (row.state, row.delete_reason, row.delete_asked_by) == ("deleted", "retention", "server")
+        assert row.certificate is not None
+    assert (await house.service.show(house.admin, young)).state == "sealed"
+    assert report.discord == Discord()
+    [entry] = await house.entries("retention.sweep")
+    assert entry.detail["deleted"] == 3
+
+
+async def test_what_is_recorded_right_now_is_left_for_a_later_round(house: House) -> None:
+    recording = await house.begin()
+    house.clock.move(days=40)
+    report = await house.service.sweep()
+    assert (report.deleted, report.left) == (0, 1)
+    await house.service.stop(recording, "clinician")
+    await house.service.settle()
+    assert (await house.service.show(house.admin, recording)).state == "sealed"
+
+
+async def test_one_change_of_the_key_store_ends_a_whole_batch(house: House) -> None:
+    recordings = [await house.recorded(0.06) for _ in range(5)]
+    house.clock.move(days=31)
+    buckets_before = (await house.keys.status()).epoch_keys
+    assert (await house.service.sweep()).deleted == 5
+    assert (await house.keys.status()).shares == 0
+    assert buckets_before >= 1
+    rows = [await house.service.catalogue.recording(recording) for recording in recordings]
+    assert len({row.destruction["changes"][0]["old"] for row in rows if row.destruction}) == 1
+
+
+async def test_orphans_are_reported_and_not_deleted(house: House) -> None:
+    recording = await house.recorded(0.1)
+    stray = new_id(Kind.FILE)
+    (house.folder / "vault" / f"{stray}.sealed").write_bytes(b"whose?")
+    share = new_id(Kind.FILE)
+    await house.keys.create(share, day=house.clock.now().date(), retention_class="visit")
+    shown = await house.service.show(house.admin, recording)
+    lost = shown.tracks[0].id
+    (house.folder / "vault" / f"{lost}.sealed").rename(house.folder / "elsewhere")
+    report = await house.service.sweep()
+    assert report.discord == Discord(
+        files_without_row=frozenset({stray}), rows_without_file=frozenset({lost}), shares_without_row=frozenset({share})
+    )
+    assert (house.folder / "vault" / f"{stray}.sealed").exists()
+    assert await house.keys.present(share)
+    [entry] = await house.entries("retention.sweep")
+    assert (entry.outcome, entry.detail["files_without_row"]) == ("failed", 1)
+
+
+async def test_files_on_their_way_are_no_orphans(house: House) -> None:
+    ear = Ear()
+    recording = await house.begin(ear)
+    house.speak(recording, 0.1)
+    await ear.until(stored=2)
+    assert (await house.service.sweep()).discord == Discord()
+    await house.service.stop(recording, "clinician")
+
+
+async def test_a_hold_set_before_the_seal_reaches_the_key_store_after_it(house: House) -> None:
+    recording = await house.begin()
+    house.speak(recording, 0.1)
+    await house.service.hold(house.admin, recording, "court")
+    await house.service.stop(recording, "clinician")
+    await house.service.settle()
+    files = await house.service.catalogue.files_of(recording)
+    assert len(files) == 3
+    assert all([await house.keys.held(file.id) for file in files])
+
+
+async def test_the_default_rule_is_seven_years_of_visits(house: House) -> None:
+    from recordings.retention import Rule
+    from recordings.rules import Rules
+
+    rules = Rules(house.service.catalogue, house.log, house.clock, Rule())
+    assert [(rule.retention_class, rule.days, rule.minimum_days) for rule in await rules.all()] == [("visit", 2557, 0)]
+    assert await house.service.retention_days() == 30

@@ -1,0 +1,94 @@
+"""A real house in a temporary folder behind a real aiohttp server on loopback."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyotp
+import pytest
+from aiohttp import ClientResponse, ClientSession, CookieJar
+from aiohttp.test_utils import TestServer
+
+from telehealth.access import command_line
+from telehealth.app import ROOT, rooms_of
+from telehealth.clock import SystemClock
+from telehealth.config import Config
+from telehealth.house import House, open_house
+from telehealth.web.metrics import Metrics
+from telehealth.web.server import RUNNER, make_app, site_of
+
+OURS = {"Sec-Fetch-Site": "same-origin"}
+PASSWORD = "a long pass phrase for tests"
+
+
+def config_in(folder: Path, **server: Any) -> Config:
+    """A server whose every place is inside `folder`."""
+    return Config.model_validate(
+        {
+            "server": {"clinic_name": "Test Clinic", **server},
+            "places": {
+                "database": f"sqlite:///{folder / 'telehealth.db'}",
+                "keys": folder / "keys",
+                "root_key": folder / "keys" / "root.key",
+                "audit": folder / "audit",
+                "recordings": folder / "recordings",
+            },
+        }
+    )
+
+
+@dataclass
+class Desk:
+    """A running server and what a test asks of it."""
+
+    house: House
+    server: TestServer
+
+    def client(self, **headers: str) -> ClientSession:
+        """A browser of its own: cookies kept, requests same-origin."""
+        jar = CookieJar(unsafe=True)  # cookies of an IP address
+        return ClientSession(self.server.make_url("/"), cookie_jar=jar, headers={**OURS, **headers})
+
+    async def enrolled(self, role: str, login: str) -> tuple[ClientSession, str]:
+        """A signed-in browser and the user's id, enrolled over HTTP as people are."""
+        invitation = await self.house.people.add(command_line(), login, f"{login.title()} Example", role)
+        client = self.client()
+        token = invitation.token.reveal()
+        offer = await (await client.post("/api/v1/enrolment", json={"token": token})).json()
+        code = pyotp.TOTP(offer["totp_secret"]).now()
+        done = await client.post(
+            "/api/v1/enrolment/finish", json={"token": token, "password": PASSWORD, "code": code}
+        )
+        assert done.status == 200, await done.text()
+        return client, (await done.json())["user"]["id"]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return config_in(tmp_path)
+
+
+@pytest.fixture
+async def desk(config: Config) -> AsyncIterator[Desk]:
+    async with open_house(config, SystemClock()) as house:
+        app = make_app(rooms_of(house, Metrics(), {}, None), site_of(house.config, ROOT))
+        server = TestServer(app)
+        await server.start_server(**{name: value for name, value in RUNNER.items() if name != "handler_cancellation"})
+        try:
+            yield Desk(house, server)
+        finally:
+            await server.close()
+
+
+async def refused(response: ClientResponse, status: int, code: str) -> dict[str, Any]:
+    """The answer is a problem of this status and code."""
+    text = await response.text()
+    assert response.status == status, text
+    assert response.content_type == "application/problem+json", text
+    problem: dict[str, Any] = await response.json()
+    assert problem["code"] == code, text
+    assert problem["status"] == status
+    assert problem["type"] == "about:blank"
+    assert problem["title"]
+    return problem
