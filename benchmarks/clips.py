@@ -41,8 +41,14 @@ def _pictures(chance: random.Random) -> tuple[tuple[bytes, bool], ...]:
     codec.time_base, codec.bit_rate = Fraction(1, FPS), BITS_PER_SECOND
     rate = str(BITS_PER_SECOND)
     codec.options = {
-        **{"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "g": str(_KEY_EVERY)},
-        **{"minrate": rate, "maxrate": rate, "bufsize": rate, "error-resilient": "1"},
+        "deadline": "realtime",
+        "cpu-used": "8",
+        "lag-in-frames": "0",
+        "g": str(_KEY_EVERY),
+        "minrate": rate,
+        "maxrate": rate,
+        "bufsize": rate,
+        "error-resilient": "1",
     }
     scene = _Scene(chance)
     found: list[tuple[bytes, bool]] = []

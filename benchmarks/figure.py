@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 
@@ -20,7 +21,7 @@ class Figure:
 
     def line(self) -> str:
         """The figure as one line of JSON."""
-        return json.dumps(asdict(self))
+        return json.dumps(asdict(self), ensure_ascii=False)
 
 
 def measured(
@@ -57,3 +58,9 @@ def wished(default: int) -> int:
 def say(words: str) -> None:
     """Progress and remarks, on stderr."""
     print(words, file=sys.stderr, flush=True)
+
+
+def said(run: Callable[[int], Iterator[Figure]]) -> None:
+    """Print a benchmark's figures as they come; SEED of the environment, or 7."""
+    for figure in run(int(os.environ.get("SEED", "") or 7)):
+        print(figure.line(), flush=True)

@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 from benchmarks.clinic import ADMIN, Clinic, Listener, open_clinic
 from benchmarks.pipe import serve
 from signaling.rtc import Leg, MediaPort
-from telehealth import log
 from telehealth.clock import SystemClock
 from telehealth.keys.process import harden_process
 
@@ -36,10 +34,6 @@ class Server:
                 offers = words["offers"]
                 pairs = [offers[at : at + 2] for at in range(0, len(offers), 2)]
                 return {"answers": [answer for pair in pairs for answer in await self._visit(pair)]}
-            case "recording":
-                for visit in self._visits:
-                    await visit.listener.until_stored(2)
-                return {}
             case "stop":
                 return await self._stop()
         raise ValueError(words["ask"])
@@ -58,19 +52,18 @@ class Server:
         return answers
 
     async def _stop(self) -> dict[str, Any]:
-        """Stop and seal all; processor seconds that took, and what the sealed tracks hold."""
-        service, begun = self._clinic.service, time.process_time()
+        """Stop and seal all; faults, and how many pictures the sealed tracks hold."""
+        service = self._clinic.service
         for visit in self._visits:
             await service.stop(visit.recording, "clinician")
         await service.settle()
-        sealing = time.process_time() - begun
         faults = [fault for visit in self._visits for fault in visit.listener.faults]
         pictures = sum([await self._pictures(visit.recording) for visit in self._visits])
         for visit in self._visits:
             for leg in visit.legs:
                 await leg.close("visit_ended")
         self._visits = []
-        return {"sealing": sealing, "faults": faults, "pictures": pictures, "port": self._port.stats()}
+        return {"faults": faults, "pictures": pictures, "port": self._port.stats()}
 
     async def _pictures(self, recording: str) -> int:
         """How many video frames the sealed tracks hold, by the manifest."""
@@ -81,7 +74,6 @@ class Server:
 
 
 async def main(folder: Path) -> None:
-    log.configure(sys.stderr)
     harden_process()
     clock = SystemClock()
     async with open_clinic(folder, clock) as clinic:

@@ -14,6 +14,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 _LONGEST_LINE = 16 * 1_048_576
 _PATIENCE = 60.0  # seconds for one answer
+_REST = 0.5  # seconds with less than a tenth of a core in use
 
 Answer = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
@@ -47,14 +48,15 @@ class Partner:
         """Seconds of processor time, user and system, all threads, from the process's own clock."""
         return time.clock_gettime((~self._process.pid << 3) | 2)  # clock_getcpuclockid(3)
 
-    async def idle(self, seconds: float = 0.25, limit: float = 20.0) -> None:
-        """Wait until it has rested for a moment: what an earlier window left is worked off."""
-        until = time.monotonic() + limit
-        while time.monotonic() < until:
-            before = self.cpu()
-            await asyncio.sleep(seconds)
-            if self.cpu() - before < 0.05 * seconds:
-                return
+    async def idle(self, limit: float = 90.0) -> float:
+        """Wait until it rests, and say after how many seconds that began. Raises TimeoutError."""
+        begun = time.monotonic()
+        async with asyncio.timeout(limit):
+            while True:
+                before, at = self.cpu(), time.monotonic()
+                await asyncio.sleep(_REST)
+                if self.cpu() - before < 0.1 * _REST:
+                    return at - begun
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from recordings import facts
@@ -71,7 +72,7 @@ class Recorder:
         self._clock = clock
         self._rhythm = rhythm
         self._live: dict[str, _Live] = {}
-        self._closing = False
+        self._closing = asyncio.Event()
 
     async def begin(
         self,
@@ -87,7 +88,7 @@ class Recorder:
         ask_key: AskKey,
     ) -> str:
         """Make everything ready to take frames. Raises DiskFull, KeysUnavailable, LogUnavailable, VaultFailed."""
-        if self._closing or not self._log.healthy:
+        if self._closing.is_set() or not self._log.healthy:
             raise LogUnavailable
         recording = new_id(Kind.RECORDING)
         entry = Entry(
@@ -155,7 +156,7 @@ class Recorder:
 
     async def close(self) -> None:
         """End every capture and wait for it."""
-        self._closing = True
+        self._closing.set()
         for live in list(self._live.values()):
             await asyncio.shield(self._end(live, "shutdown"))
 
@@ -260,16 +261,18 @@ class Recorder:
         await self._enter(live, action, {"reason": result.broken or result.reason, "segments": segments})
 
     async def _insist(self, recording: str, step: Callable[[], Awaitable[None]]) -> None:
-        """Repeat a step until it succeeds, or once only while closing: then recovery does it at the next start."""
+        """Repeat a step until it succeeds; while closing try once: then recovery does it at the next start."""
         while True:
             try:
                 await step()
                 return
-            except Exception:  # noqa: BLE001  # whatever it is, the end must be noted; logged
-                _log.error("recording.end_not_noted", recording=recording, exc_info=True)
-                if self._closing:
-                    return
-            await asyncio.sleep(_RETRY_SECONDS)
+            except Exception as fault:  # noqa: BLE001  # whatever it is, the end must be noted; logged
+                code = fault.code if isinstance(fault, Refusal) else type(fault).__name__
+                _log.error("recording.end_not_noted", recording=recording, code=code)
+            if self._closing.is_set():
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), _RETRY_SECONDS)
 
     async def _enter(self, live: _Live, action: Action, detail: dict[str, Code]) -> None:
         await self._log.enter_closing(_entry(live, action, detail))

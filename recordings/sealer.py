@@ -104,10 +104,15 @@ class Sealer:
                 with self._claims.having(recording):
                     await self._seal(recording)
             except Exception as fault:  # noqa: BLE001  # whatever it is, it is logged and tried again
-                code = fault.code if isinstance(fault, Refusal) else type(fault).__name__
-                _log.error("seal.failed", recording=recording, code=code, attempts=attempts + 1, exc_info=True)
+                self._log_failure(recording, attempts + 1, fault)
                 return False
         return True
+
+    def _log_failure(self, recording: str, attempts: int, fault: Exception) -> None:
+        if isinstance(fault, Refusal):
+            _log.error("seal.refused", recording=recording, code=fault.code, attempts=attempts)
+        else:
+            _log.error("seal.failed", recording=recording, attempts=attempts, exc_info=fault)
 
     async def _seal(self, recording: str) -> None:
         row = await self._catalogue.recording(recording)

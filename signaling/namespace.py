@@ -161,7 +161,9 @@ class VisitNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the libr
                 raise UnknownEvent
             if len(payloads) > 1:
                 raise Malformed
-            answer = await handler(socket, messages.parse(model, payloads[0] if payloads else None))
+            message = messages.parse(model, payloads[0] if payloads else None)
+            with socket.event():
+                answer = await handler(socket, message)
         except Malformed as refusal:
             return {"ok": False, "error": refusal.code, "where": refusal.where}
         except Refusal as refusal:

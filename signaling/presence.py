@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -14,7 +15,7 @@ log = get_logger(__name__)
 
 MOST_WAITING: Final = 128  # events for one socket; full means that it does not read, and it is cut
 WHOLE: Final = frozenset({"view", "today"})  # of these only the newest counts
-CLOSE_SECONDS: Final = 1.0
+CLOSE_SECONDS: Final = 0.8  # for the last word, and again for the goodbye
 
 Event = tuple[str, Mapping[str, Any]]
 
@@ -44,6 +45,8 @@ class Socket:
     waiting: deque[Event] = field(default_factory=deque)
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     closing: bool = False
+    answering: int = 0  # events of its own that have no answer yet
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
     writer: asyncio.Task[None] | None = None
 
     @property
@@ -62,6 +65,17 @@ class Socket:
         self.waiting.append((event, payload))
         self.woken.set()
         return True
+
+    @contextmanager
+    def event(self) -> Iterator[None]:
+        """One event under way: a socket that closes meanwhile waits a moment for its answer."""
+        self.answering += 1
+        try:
+            yield
+        finally:
+            self.answering -= 1
+            if not self.answering:
+                self.answered.set()
 
     def close(self) -> None:
         """Close once what waits is sent; nothing more is taken."""
@@ -199,6 +213,9 @@ class Sockets:
     async def _hang_up(self, carrier: Carrier, socket: Socket) -> None:
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
+                while socket.answering:
+                    socket.answered.clear()
+                    await socket.answered.wait()
                 await carrier.hang_up(socket.sid)
         except TimeoutError:
             pass  # it is aborted either way

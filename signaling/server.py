@@ -75,6 +75,8 @@ class PlainWebSocket:
         self._bucket = TokenBucket(FRAMES_PER_SECOND, FRAMES_AT_ONCE, self._clock.steady())
         self._opened = self._clock.steady()
         self._environ: dict[str, Any] = {}
+        self._moved = asyncio.Event()
+        self._over = False
 
     async def __call__(self, environ: dict[str, Any]) -> web.WebSocketResponse:
         self._environ = environ
@@ -84,22 +86,34 @@ class PlainWebSocket:
         return self._socket
 
     async def close(self) -> None:
+        self._end()
         await self._socket.close()
 
-    async def send(self, message: str | bytes) -> None:
-        if isinstance(message, bytes):
-            await self._socket.send_bytes(message)
-        else:
-            await self._socket.send_str(message)
+    async def send(self, message: str) -> None:
+        await self._socket.send_str(message)
+        self._moved.set()
+
+    async def drained(self, queue: asyncio.Queue[Any]) -> None:
+        """Wait until nothing of the engine's queue is left to send, or nothing can be sent any more."""
+        while queue.qsize() and not self._over:
+            self._moved.clear()
+            await self._moved.wait()
+
+    def _end(self) -> None:
+        self._over = True
+        self._moved.set()
 
     async def wait(self) -> str:
         """The next text frame. Raises OSError when there will be none."""
-        if "telehealth.joined" in self._environ:
-            message = await self._socket.receive()
-        else:
-            async with asyncio.timeout(self._opened + JOIN_SECONDS - self._clock.steady()):
+        left = self._opened + JOIN_SECONDS - self._clock.steady()
+        try:
+            async with asyncio.timeout(None if "telehealth.joined" in self._environ else left):
                 message = await self._socket.receive()
+        except BaseException:
+            self._end()
+            raise
         if message.type is not WSMsgType.TEXT or not self._bucket.take(self._clock.steady()):
+            self._end()
             raise OSError
         text: str = message.data
         return text
@@ -164,27 +178,26 @@ class SignallingServer:
     async def carry(self, sid: str, event: str, payload: Mapping[str, Any]) -> None:
         """Send one event and come back when the wire has taken it, so that nothing piles up in the library."""
         await self._server.emit(event, dict(payload), to=sid, namespace=NAME)
-        wire = self._wire(sid)
-        if wire is not None:
-            await wire.queue.join()
+        eio_sid = self._server.manager.eio_sid_from_sid(sid, NAME)
+        await self._drained(eio_sid)
 
     async def hang_up(self, sid: str) -> None:
         """Say goodbye and close; what was sent before goes out first."""
-        wire, environ = self._wire(sid), self._environ(sid)
+        eio_sid = self._server.manager.eio_sid_from_sid(sid, NAME)
+        plain = self._plain(eio_sid)
         await self._server.disconnect(sid, namespace=NAME)
-        if wire is not None:
-            await wire.queue.join()
-        plain: PlainWebSocket | None = environ.get("telehealth.wire")
+        await self._drained(eio_sid)
         if plain is not None:
             await plain.close()
 
-    def _wire(self, sid: str) -> Any:
-        eio_sid = self._server.manager.eio_sid_from_sid(sid, NAME)
-        return self._server.eio.sockets.get(eio_sid) if eio_sid is not None else None
+    async def _drained(self, eio_sid: str | None) -> None:
+        wire, plain = self._server.eio.sockets.get(eio_sid), self._plain(eio_sid)
+        if wire is not None and plain is not None:
+            await plain.drained(wire.queue)
 
-    def _environ(self, sid: str) -> Mapping[str, Any]:
-        eio_sid = self._server.manager.eio_sid_from_sid(sid, NAME)
-        return self._server.environ.get(eio_sid, {}) if eio_sid is not None else {}
+    def _plain(self, eio_sid: str | None) -> PlainWebSocket | None:
+        plain: PlainWebSocket | None = self._server.environ.get(eio_sid, {}).get("telehealth.wire")
+        return plain
 
     async def close(self) -> None:
         """Close every socket, then whatever the libraries still run."""

@@ -25,7 +25,7 @@ from telehealth.durable import private_folder
 from telehealth.events import Bus
 from telehealth.identity.budget import Budget
 from telehealth.identity.enrolment import Enrolment
-from telehealth.identity.hashing import Hasher
+from telehealth.identity.hashing import Cost, Hasher
 from telehealth.identity.joining import Joining
 from telehealth.identity.links import Links
 from telehealth.identity.people import People
@@ -217,12 +217,12 @@ async def open_base(config: Config, clock: Clock) -> AsyncIterator[Base]:
 
 
 @asynccontextmanager
-async def open_house(config: Config, clock: Clock) -> AsyncIterator[House]:
-    """The base, and the rooms that decide. Raises as `open_base`, and ConfigRefused for a secret's file."""
+async def open_house(config: Config, clock: Clock, cost: Cost | None = None) -> AsyncIterator[House]:
+    """The base, and the rooms that decide. `cost`: of a password hash. Raises as `open_base`, and ConfigRefused for a secret's file."""
     async with open_base(config, clock) as base:
         carriers = await asyncio.to_thread(carriers_of, config.mail, config.sms)
         outbox = Outbox(**base.common(), fields=base.fields, bus=base.bus, carriers=carriers, entropy=ENTROPY)
-        identity = _identity(base, outbox)
+        identity = _identity(base, outbox, Hasher(cost))
         vault = DiskVault(config.places.recordings)
         recordings = await _recordings(base, vault, identity.people)
         try:
@@ -260,9 +260,9 @@ def _booking(base: Base, identity: Identity, outbox: Outbox) -> Booking:
     )
 
 
-def _identity(base: Base, outbox: Outbox) -> Identity:
+def _identity(base: Base, outbox: Outbox, hasher: Hasher) -> Identity:
     config = base.config
-    hasher, budget = Hasher(), Budget(base.fields, config.visits)
+    budget = Budget(base.fields, config.visits)
     common = base.common()
     sealed = {**common, "fields": base.fields}
     sessions = Sessions(**sealed, bus=base.bus, limits=config.sessions, entropy=ENTROPY)

@@ -119,6 +119,10 @@ class Log:
     def error(self, event: str, **fields: object) -> None:
         structlog.get_logger().error(event, **{"logger": self._name, **fields})
 
+    def critical(self, event: str, **fields: object) -> None:
+        """Something a person has to look at now."""
+        structlog.get_logger().critical(event, **{"logger": self._name, **fields})
+
     def exception(self, event: str, **fields: object) -> None:
         """Inside an `except` block: with the exception's type and place, never its message."""
         structlog.get_logger().error(event, **{"logger": self._name, "exc_info": True, **fields})

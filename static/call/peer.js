@@ -13,6 +13,7 @@ export class Peer extends EventTarget {
   /** @type {RTCRtpSender | null} */ #audio = null;
   /** @type {RTCRtpSender | null} */ #video = null;
   /** @type {RTCRtpTransceiver | null} */ #screen = null;
+  /** @type {RTCDataChannel | null} */ #chat = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #restart;
   far = new MediaStream();
   farScreen = new MediaStream();
@@ -27,14 +28,19 @@ export class Peer extends EventTarget {
     this.tracks = { ...tracks };
     this.send = send;
     this.connection = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
-    this.chat = this.connection.createDataChannel("chat", { negotiated: true, id: 0 });
-    this.chat.addEventListener("message", ({ data }) => this.#tell("chat", String(data).slice(0, 4000)));
     this.#listen();
-    // Only the impolite side opens with the two lines; the polite one answers on them, so there is no pair of pairs.
+    // Only the impolite side opens; the polite one answers on what comes. Were both to open, the polite side's rollback
+    // would leave a second pair of lines, and in Chromium a dead data channel.
     if (!polite) this.#openLines();
   }
 
+  #openChat() {
+    this.#chat = this.connection.createDataChannel("chat", { negotiated: true, id: 0 });
+    this.#chat.addEventListener("message", ({ data }) => this.#tell("chat", String(data).slice(0, 4000)));
+  }
+
   #openLines() {
+    this.#openChat();
     const audio = this.connection.addTransceiver("audio", { direction: "sendrecv" });
     const video = this.connection.addTransceiver("video", { direction: "sendrecv" });
     this.#adopt(audio, video);
@@ -135,6 +141,7 @@ export class Peer extends EventTarget {
   #answerOnLines() {
     const { audio, video } = this.#mids();
     if (this.#audio || !audio || !video) return;
+    this.#openChat();
     audio.direction = "sendrecv";
     video.direction = "sendrecv";
     this.#adopt(audio, video);
@@ -157,8 +164,8 @@ export class Peer extends EventTarget {
 
   /** @param {string} text @returns {boolean} whether it went out */
   say(text) {
-    if (this.chat.readyState !== "open") return false;
-    this.chat.send(text);
+    if (this.#chat?.readyState !== "open") return false;
+    this.#chat.send(text);
     return true;
   }
 

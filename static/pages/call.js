@@ -30,7 +30,8 @@ const door = h("div", { class: "stack", id: "door", "aria-live": "assertive" });
 const facts = h("div", { class: "stack" });
 const panel = panelFrame(t("call.people"), togglePeople, door, facts);
 room.show();
-room.stage.root.append(panel);
+room.stage.root.addEventListener("panel", () => people.setAttribute("aria-pressed", String(panel.isConnected)));
+if (innerWidth > 768) togglePeople();
 room.stage.root.setAttribute("aria-label", staff.clinic.name);
 let waiting = new Set();
 
@@ -98,9 +99,7 @@ async function askToRecord() {
 }
 
 function togglePeople() {
-  if (panel.isConnected) panel.remove();
-  else room.stage.root.append(panel);
-  people.setAttribute("aria-pressed", String(panel.isConnected));
+  room.toggle(panel);
 }
 
 async function endVisit() {

@@ -104,7 +104,7 @@ async function play(purpose) {
 
 /** @param {boolean} gone */
 function adminActs(gone) {
-  if (gone) return [recording.state === "deleted" || recording.effective_after ? h("button", { id: "certificate", onclick: certificate }, t("recording.certificate")) : null];
+  if (gone) return [recording.state === "deleted" || recording.effective_after ? h("a", { class: "button", id: "certificate", href: `/api/v1/recordings/${id}/certificate`, download: `certificate-${id}.json` }, t("recording.certificate")) : null];
   return [
     recording.hold
       ? h("button", { id: "release", onclick: () => change("DELETE", `/recordings/${id}/hold`) }, t("recording.release"))
@@ -138,13 +138,6 @@ async function remove() {
     h("p", { class: "note danger" }, t("recording.delete.text")), field(t("reason"), reason), field(t("recording.note"), note),
     h("div", { class: "actions end" }, h("button", { type: "button", onclick: () => close(null) }, t("cancel")), h("button", { class: "danger primary", type: "submit", id: "delete-go" }, t("recording.delete"))))]);
   if (sure) await change("DELETE", `/recordings/${id}`, { reason: reason.value, note: note.value || null });
-}
-
-async function certificate() {
-  const text = JSON.stringify(await call("GET", `/recordings/${id}/certificate`), null, 2);
-  const link = h("a", { href: URL.createObjectURL(new Blob([text], { type: "application/json" })), download: `certificate-${id}.json` });
-  link.click();
-  URL.revokeObjectURL(link.href);
 }
 
 await load();

@@ -1,7 +1,7 @@
 // A running call on a page, whoever's it is: stage, chat, sharing, consent.
-import { owesAnswer, place } from "../state/visit.js";
+import { owesAnswer } from "../state/visit.js";
 import { askConsent, askDevices, previewScreen } from "./asking.js";
-import { fill, h, tell } from "./dom.js";
+import { fill, h } from "./dom.js";
 import { t, wordsFor } from "./i18n.js";
 import { chatPanel } from "./panel.js";
 import { Stage } from "./stage.js";
@@ -22,13 +22,18 @@ export function callRoom(session, options) {
   stage.light.after(withdraw);
 
   function toggleChat() {
-    if (chat.panel.isConnected) chat.panel.remove();
-    else {
-      stage.root.append(chat.panel);
-      chat.focus();
-    }
+    toggle(chat.panel);
+    if (chat.panel.isConnected) chat.focus();
     stage.chat.disc.classList.remove("badge-dot");
+  }
+
+  /** One panel at a time. @param {HTMLElement} panel */
+  function toggle(panel) {
+    const shown = panel.isConnected;
+    for (const other of stage.root.querySelectorAll(".panel")) other.remove();
+    if (!shown) stage.root.append(panel);
     stage.chat.button.setAttribute("aria-pressed", String(chat.panel.isConnected));
+    stage.root.dispatchEvent(new Event("panel"));
   }
 
   async function toggleShare() {
@@ -91,6 +96,7 @@ export function callRoom(session, options) {
 
   return {
     stage,
+    toggle,
     show() {
       document.body.classList.add("in-call");
       fill(document.body, stage.root);
@@ -101,7 +107,5 @@ export function callRoom(session, options) {
       screen?.stop();
       stage.close();
     },
-    over: () => session.view !== null && place(session.view) === "over",
-    tell,
   };
 }

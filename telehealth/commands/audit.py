@@ -3,19 +3,20 @@
 import argparse
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from telehealth.access import command_line
 from telehealth.audit.actions import Action
 from telehealth.audit.entry import Entry, Outcome
-from telehealth.audit.leaf import Stored
-from telehealth.audit.note import NoteInvalid, parse_verifier_key
-from telehealth.audit.verify import Verdict, verify_folder
 from telehealth.clock import SystemClock, rfc3339
 from telehealth.commands.grammar import Subparsers, noun, verb
 from telehealth.commands.said import FAILED, OK, CommandRefused, Said, table
 from telehealth.config import Config
-from telehealth.house import House, log_verifier, open_keyring
+
+if TYPE_CHECKING:  # heavy, and not needed where a running server does the work
+    from telehealth.audit.leaf import Stored
+    from telehealth.audit.verify import Verdict
+    from telehealth.house import House
 
 
 def add(nouns: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -37,7 +38,7 @@ def add(nouns: Subparsers, common: argparse.ArgumentParser) -> None:
     tailing.add_argument("-n", "--number", type=int, default=20, help="how many (default 20, at most 1000)")
 
 
-def _told(verdict: Verdict, key: str) -> Said:
+def _told(verdict: "Verdict", key: str) -> Said:
     problems = [{"index": problem.index, "code": problem.code} for problem in verdict.problems]
     data = {"ok": verdict.ok, "size": verdict.size, "root": verdict.root, "problems": problems, "key": key}
     if verdict.ok:
@@ -55,7 +56,10 @@ def _told(verdict: Verdict, key: str) -> Said:
     return Said(data, lines, FAILED)
 
 
-async def _verify(house: House, _args: argparse.Namespace) -> Said:
+async def _verify(house: "House", _args: argparse.Namespace) -> Said:
+    from telehealth.audit.verify import verify_folder
+    from telehealth.house import log_verifier
+
     name, key, line = await log_verifier(house.keyring)
     verdict = await asyncio.to_thread(verify_folder, house.config.places.audit, key, name)
     return _told(verdict, line)
@@ -63,6 +67,9 @@ async def _verify(house: House, _args: argparse.Namespace) -> Said:
 
 def _verify_alone(args: argparse.Namespace, config: Config) -> Said:
     """Without a running server: by a key given, or by this server's own, whatever state the log is in."""
+    from telehealth.audit.note import NoteInvalid, parse_verifier_key
+    from telehealth.audit.verify import verify_folder
+
     if (args.folder is None) != (args.key is None):
         raise CommandRefused("usage", "--folder and --key go together.", exit_code=2)
     if args.folder is not None:
@@ -76,11 +83,13 @@ def _verify_alone(args: argparse.Namespace, config: Config) -> Said:
 
 
 async def _own_key(config: Config) -> tuple[str, bytes, str]:
+    from telehealth.house import log_verifier, open_keyring
+
     _, keyring = await open_keyring(config, SystemClock())
     return await log_verifier(keyring)
 
 
-async def _tail(house: House, args: argparse.Namespace) -> Said:
+async def _tail(house: "House", args: argparse.Namespace) -> Said:
     count = max(1, min(args.number, 1000))
     await house.log.enter(
         Entry(Action.AUDIT_READ, Outcome.DONE, command_line().actor(), detail={"limit": count, "criteria": "tail"})
@@ -102,7 +111,7 @@ async def _tail(house: House, args: argparse.Namespace) -> Said:
     return Said({"items": [_item(stored) for stored in found]}, [*lines, "Check them all: telehealth audit verify"])
 
 
-def _item(stored: Stored) -> dict[str, Any]:
+def _item(stored: "Stored") -> dict[str, Any]:
     return {
         "index": stored.index,
         "at": rfc3339(stored.at),

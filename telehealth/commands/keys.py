@@ -2,11 +2,14 @@
 
 import argparse
 import base64
+from typing import TYPE_CHECKING
 
 from telehealth.clock import rfc3339
 from telehealth.commands.grammar import Subparsers, noun, verb
 from telehealth.commands.said import Said
-from telehealth.house import House, certificate_key, log_verifier
+
+if TYPE_CHECKING:  # heavy, and not needed where a running server does the work
+    from telehealth.house import House
 
 
 def add(nouns: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -14,7 +17,9 @@ def add(nouns: Subparsers, common: argparse.ArgumentParser) -> None:
     verb(noun(nouns, "keys", "Keys."), common, "status", "Provider, wrapping keys, rotation.", housed=_status)
 
 
-async def _status(house: House, _args: argparse.Namespace) -> Said:
+async def _status(house: "House", _args: argparse.Namespace) -> Said:
+    from telehealth.house import certificate_key, log_verifier
+
     ring, provider = house.keyring.status(), await house.provider.status()
     data = {
         "provider": house.provider.name,

@@ -6,17 +6,17 @@ import base64
 import binascii
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from telehealth.access import command_line
 from telehealth.clock import SystemClock
 from telehealth.commands.grammar import Subparsers, noun, verb
 from telehealth.commands.said import FAILED, OK, USAGE, CommandRefused, Said, table
 from telehealth.config import Config
-from telehealth.house import House, certificate_key, open_keyring
 from telehealth.ids import Kind, is_id
-from telehealth.web.recordings import Recording
-from telehealth.web.rooms import RecordingFilter
+
+if TYPE_CHECKING:  # heavy, and not needed where a running server does the work
+    from telehealth.house import House
 
 
 def add(nouns: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -43,7 +43,10 @@ def _known(recording: str) -> str:
     return recording
 
 
-async def _list(house: House, args: argparse.Namespace) -> Said:
+async def _list(house: "House", args: argparse.Namespace) -> Said:
+    from telehealth.web.recordings import Recording
+    from telehealth.web.rooms import RecordingFilter
+
     lookup = house.base.fields.lookup("patient", args.patient) if args.patient else None
     limit = max(1, min(args.limit, 200))
     found = await house.recordings.find(command_line(), RecordingFilter(patient=lookup), limit=limit, after=None)
@@ -62,7 +65,9 @@ async def _list(house: House, args: argparse.Namespace) -> Said:
     return Said({"items": items, "next": found.next}, lines)
 
 
-async def _show(house: House, args: argparse.Namespace) -> Said:
+async def _show(house: "House", args: argparse.Namespace) -> Said:
+    from telehealth.web.recordings import Recording
+
     recording = _known(args.recording)
     shown = Recording.model_validate(await house.recordings.show(command_line(), recording))
     data: dict[str, Any] = shown.model_dump(mode="json", by_alias=True)
@@ -72,7 +77,7 @@ async def _show(house: House, args: argparse.Namespace) -> Said:
     return Said(data, [*lines, f"Check its files: telehealth recording verify {recording}"])
 
 
-async def _verify(house: House, args: argparse.Namespace) -> Said:
+async def _verify(house: "House", args: argparse.Namespace) -> Said:
     recording = _known(args.recording)
     found = await house.recordings.verify(command_line(), recording)
     data = {"recording": recording, "ok": not found.damaged, "files": found.files, "damaged": dict(found.damaged)}
@@ -112,5 +117,7 @@ def _given_key(text: str) -> bytes:
 async def _own_key(config: Config | None) -> bytes:
     if config is None or not config.places.root_key.exists():
         raise CommandRefused("no_key", "There is no server here whose key could be asked.", "Give --key.", USAGE)
+    from telehealth.house import certificate_key, open_keyring
+
     _, keyring = await open_keyring(config, SystemClock())
     return await certificate_key(keyring)

@@ -4,18 +4,20 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from telehealth.clock import SystemClock
 from telehealth.commands import control, parser
 from telehealth.commands.config import config_of
 from telehealth.commands.grammar import Local
-from telehealth.commands.said import USAGE, CommandRefused, Said
+from telehealth.commands.said import FAILED, USAGE, CommandRefused, Said, refusal_lines
 from telehealth.commands.serve import serve
 from telehealth.config import Config, ConfigRefused
 from telehealth.errors import Refusal
-from telehealth.house import House, open_house
-from telehealth.keys.provider import KeysExposed
 from telehealth.log import configure
+
+if TYPE_CHECKING:  # heavy, and not needed where a running server does the work
+    from telehealth.house import House
 
 
 def main(argv: Sequence[str]) -> int:
@@ -40,10 +42,8 @@ def main(argv: Sequence[str]) -> int:
 
 def refused_said(refusal: Refusal) -> Said:
     """A refusal as the command line says it."""
-    lines = [refusal.message]
-    if isinstance(refusal, KeysExposed):
-        lines.append(str(refusal))
-    return Said({"error": refusal.code, "message": refusal.message}, [*lines, "See: telehealth doctor"], 1)
+    lines = [*refusal_lines(refusal), "See: telehealth doctor"]
+    return Said({"error": refusal.code, "message": refusal.message}, lines, FAILED)
 
 
 def _do(args: argparse.Namespace, argv: Sequence[str]) -> Said:
@@ -63,12 +63,14 @@ def _do(args: argparse.Namespace, argv: Sequence[str]) -> Said:
 
 
 async def _housed(config: Config, args: argparse.Namespace) -> Said:
+    from telehealth.house import open_house
+
     async with open_house(config, SystemClock()) as house:
         said: Said = await args.housed(house, args)
         return said
 
 
-async def in_house(house: House, argv: Sequence[str]) -> Said:
+async def in_house(house: "House", argv: Sequence[str]) -> Said:
     """What a running server does for the command line: the same command, in its own house."""
     try:
         args = parser.build().parse_args(argv)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from telehealth.errors import Refusal
+
 OK = 0
 FAILED = 1  # a check found something, or the act was refused
 USAGE = 2  # the command or the configuration is wrong
@@ -33,6 +35,12 @@ class CommandRefused(Exception):
         self.said = Said(
             {"error": code, "message": message, "mend": mend}, [line for line in (message, mend) if line], exit_code
         )
+
+
+def refusal_lines(refusal: Refusal) -> list[str]:
+    """The refusal's sentence, and what it says about mending."""
+    mend = str(refusal)
+    return [refusal.message] if mend in (refusal.code, refusal.message) else [refusal.message, mend]
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from telehealth.commands.config import config_of
 from telehealth.commands.grammar import Subparsers, verb
-from telehealth.commands.said import FAILED, OK, USAGE
+from telehealth.commands.said import FAILED, OK, USAGE, refusal_lines
 from telehealth.config import Config, ConfigRefused
 from telehealth.errors import Refusal
 from telehealth.log import configure
@@ -64,7 +64,7 @@ def _run(config: Config, *, as_json: bool) -> int:
     except WorkerDied:
         return FAILED
     except Refusal as refusal:
-        return _say_no(refusal.code, list(dict.fromkeys((refusal.message, str(refusal)))))
+        return _say_no(refusal.code, refusal_lines(refusal))
     except OSError as error:
         return _say_no("os_error", [_explain(error, config)])
     return OK

@@ -1,14 +1,17 @@
 """`telehealth token`: scoped bearer tokens for programs."""
 
 import argparse
+from typing import TYPE_CHECKING
 
 from telehealth.access import SCOPES, command_line
 from telehealth.clock import rfc3339
 from telehealth.commands.grammar import Subparsers, noun, verb
 from telehealth.commands.said import CommandRefused, Said, table
 from telehealth.commands.users import find_user
-from telehealth.house import House
 from telehealth.ids import Kind, is_id
+
+if TYPE_CHECKING:  # heavy, and not needed where a running server does the work
+    from telehealth.house import House
 
 
 def add(nouns: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -23,7 +26,7 @@ def add(nouns: Subparsers, common: argparse.ArgumentParser) -> None:
     verb(verbs, common, "revoke", "End a token at once.", housed=_revoke).add_argument("token", help="its id (tok_…)")
 
 
-async def _create(house: House, args: argparse.Namespace) -> Said:
+async def _create(house: "House", args: argparse.Namespace) -> Said:
     if not 1 <= args.days <= 366:
         raise CommandRefused("days", "A token lives 1 to 366 days.")
     person = await find_user(house, args.user)
@@ -36,7 +39,7 @@ async def _create(house: House, args: argparse.Namespace) -> Said:
     return Said({"id": token, "token": secret.reveal(), "scopes": sorted(args.scope), "days": args.days}, lines)
 
 
-async def _list(house: House, _args: argparse.Namespace) -> Said:
+async def _list(house: "House", _args: argparse.Namespace) -> Said:
     tokens = await house.tokens.list(command_line())
     items = [
         {
@@ -59,7 +62,7 @@ async def _list(house: House, _args: argparse.Namespace) -> Said:
     return Said({"items": items}, lines if rows else ["No tokens. Next: telehealth token create --help"])
 
 
-async def _revoke(house: House, args: argparse.Namespace) -> Said:
+async def _revoke(house: "House", args: argparse.Namespace) -> Said:
     if not is_id(Kind.TOKEN, args.token):
         raise CommandRefused("unknown_token", "There is no such token.", "See: telehealth token list")
     await house.tokens.revoke(command_line(), args.token)

@@ -1,13 +1,15 @@
 """`telehealth user`: staff."""
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from telehealth.access import command_line
 from telehealth.clock import rfc3339
 from telehealth.commands.grammar import Subparsers, noun, verb
 from telehealth.commands.said import CommandRefused, Said, table
-from telehealth.house import House
+
+if TYPE_CHECKING:  # heavy, and not needed where a running server does the work
+    from telehealth.house import House
 
 ROLES = ("admin", "clinician", "auditor")
 
@@ -28,7 +30,7 @@ def add(nouns: Subparsers, common: argparse.ArgumentParser) -> None:
         verb(verbs, common, name, text, housed=run).add_argument("user", help="sign-in name or id")
 
 
-async def find_user(house: House, wanted: str) -> Any:
+async def find_user(house: "House", wanted: str) -> Any:
     """The account of a sign-in name or id. Raises CommandRefused."""
     for person in await house.people.list(command_line()):
         if wanted in (person.id, person.login):
@@ -36,19 +38,19 @@ async def find_user(house: House, wanted: str) -> Any:
     raise CommandRefused("unknown_user", "There is no such account.", "See: telehealth user list")
 
 
-def _invited(house: House, invitation: Any, done: str) -> Said:
+def _invited(house: "House", invitation: Any, done: str) -> Said:
     url = f"{house.config.public_url}/setup#{invitation.token.reveal()}"
     until = rfc3339(invitation.expires_at)
     lines = [done, f"  {url}", f"Hand this link over in person or by a safe channel; it is good once, until {until}."]
     return Said({"id": invitation.user, "enrolment_url": url, "expires_at": until}, lines)
 
 
-async def _add(house: House, args: argparse.Namespace) -> Said:
+async def _add(house: "House", args: argparse.Namespace) -> Said:
     invitation = await house.people.add(command_line(), args.login, args.name, args.role)
     return _invited(house, invitation, f"Invited {args.login} as {args.role}. Their set-up link:")
 
 
-async def _list(house: House, _args: argparse.Namespace) -> Said:
+async def _list(house: "House", _args: argparse.Namespace) -> Said:
     people = await house.people.list(command_line())
     items = [
         {
@@ -78,22 +80,22 @@ async def _list(house: House, _args: argparse.Namespace) -> Said:
     return Said({"items": items}, lines)
 
 
-async def _disable(house: House, args: argparse.Namespace) -> Said:
+async def _disable(house: "House", args: argparse.Namespace) -> Said:
     return await _switch(house, args, disabled=True)
 
 
-async def _enable(house: House, args: argparse.Namespace) -> Said:
+async def _enable(house: "House", args: argparse.Namespace) -> Said:
     return await _switch(house, args, disabled=False)
 
 
-async def _switch(house: House, args: argparse.Namespace, *, disabled: bool) -> Said:
+async def _switch(house: "House", args: argparse.Namespace, *, disabled: bool) -> Said:
     person = await find_user(house, args.user)
     await house.people.change(command_line(), person.id, disabled=disabled)
     done = "Disabled; their sessions have ended. Undo with: telehealth user enable" if disabled else "Enabled:"
     return Said({"id": person.id, "disabled": disabled}, [f"{done} {person.login}"])
 
 
-async def _reset(house: House, args: argparse.Namespace) -> Said:
+async def _reset(house: "House", args: argparse.Namespace) -> Said:
     person = await find_user(house, args.user)
     invitation = await house.people.reset(command_line(), person.id)
     return _invited(house, invitation, f"Reset {person.login}: old password and code generator are void. New link:")

@@ -2,15 +2,18 @@
 
 import argparse
 from datetime import date, datetime
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from telehealth.access import command_line
 from telehealth.clock import parse_rfc3339, rfc3339
 from telehealth.commands.grammar import Subparsers, noun, verb
 from telehealth.commands.said import CommandRefused, Said, table
 from telehealth.commands.users import find_user
-from telehealth.house import House
-from telehealth.visits.orders import Channel, NewPatient, NewVisit, VisitQuery
+
+if TYPE_CHECKING:  # heavy, and not needed where a running server does the work
+    from telehealth.house import House
+
+CHANNELS = ("passcode", "sms", "email", "spoken")
 
 
 def add(nouns: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -23,7 +26,7 @@ def add(nouns: Subparsers, common: argparse.ArgumentParser) -> None:
     creating.add_argument("--birth-date", type=date.fromisoformat, help="YYYY-MM-DD")
     creating.add_argument("--at", help="when, as in 2026-01-31T09:30:00Z (default: now)")
     creating.add_argument("--minutes", type=int, default=30, help="planned length (default 30)")
-    creating.add_argument("--channel", choices=get_args(Channel), default="passcode", help="how the code is given")
+    creating.add_argument("--channel", choices=CHANNELS, default="passcode", help="how the code is given")
     creating.add_argument("--passcode", help="at least 8 characters; minted when absent")
     creating.add_argument("--send", choices=("email", "sms"), help="send the link to the contact")
     creating.add_argument("--high-assurance", action="store_true", help="no codes by e-mail")
@@ -42,7 +45,9 @@ def _moment(text: str | None) -> datetime | None:
         raise CommandRefused("usage", "--at needs a time with its offset, as in 2026-01-31T09:30:00Z.") from error
 
 
-async def _create(house: House, args: argparse.Namespace) -> Said:
+async def _create(house: "House", args: argparse.Namespace) -> Said:
+    from telehealth.visits.orders import NewPatient, NewVisit
+
     if not 5 <= args.minutes <= 480:
         raise CommandRefused("usage", "A visit takes 5 to 480 minutes.")
     clinician = await find_user(house, args.clinician)
@@ -77,7 +82,9 @@ async def _create(house: House, args: argparse.Namespace) -> Said:
     return Said({"id": visit.id, "link": link}, lines)
 
 
-async def _list(house: House, args: argparse.Namespace) -> Said:
+async def _list(house: "House", args: argparse.Namespace) -> Said:
+    from telehealth.visits.orders import VisitQuery
+
     found = await house.booking.list(command_line(), VisitQuery(day=args.day, limit=max(1, min(args.limit, 200))))
     items = [
         {

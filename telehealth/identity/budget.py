@@ -37,9 +37,16 @@ class Budget:
         """Tries left at present."""
         return await self._left(c, link.visit_id, link.tries, now)
 
-    async def may_mint(self, c: Connection, visit: str, now: datetime) -> bool:
+    async def codes_left(self, c: Connection, visit: str, now: datetime) -> bool:
+        """Whether a code may be minted for the visit today."""
+        return await attempts.count(c, self._codes(visit, now)) < CODES_A_DAY
+
+    async def count_code(self, c: Connection, visit: str, now: datetime) -> bool:
         """Count one more minted code; False when the day's are used up."""
-        return await attempts.take(c, self._fields.lookup("codes-day", f"{visit} {now.date()}"), CODES_A_DAY, now)
+        return await attempts.take(c, self._codes(visit, now), CODES_A_DAY, now)
+
+    def _codes(self, visit: str, now: datetime) -> bytes:
+        return self._fields.lookup("codes-day", f"{visit} {now.date()}")
 
     async def _left(self, c: Connection, visit: str, used: int, now: datetime) -> int:
         today = await attempts.count(c, self._day(visit, now))

@@ -1,5 +1,7 @@
 """Set-up links: a person chooses a password, ties an authenticator, keeps recovery codes, and is signed in."""
 
+import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +23,8 @@ from telehealth.ids import Entropy, Kind, new_id
 from telehealth.secret import Secret
 from telehealth.store import people as rows
 from telehealth.store.engine import Connection, Store
+
+_FIRST = (Action.USER_CREATE, Action.MFA_ENROL, Action.SIGNIN_OK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,7 @@ class Enrolment:
         login, name = (None, None) if user is None else (self._open(user, "login"), self._open(user, "name"))
         secret = totp.secret_of(Secret(token))
         uri = totp.uri(secret, login=login or "admin", issuer=self._issuer)
-        image = segno.make(uri, error="m").svg_data_uri(scale=4, border=4, dark="#000", light="#fff")
+        image = await asyncio.to_thread(_qr, uri)
         return EnrolmentOffer(invitation.purpose, login, name, Secret(uri), secret, image)
 
     async def finish(
@@ -139,27 +143,25 @@ class Enrolment:
     async def _write(
         self, ready: _Ready, user: rows.UserRow | None, address: str | None, device: str | None
     ) -> Secret[str]:
-        """The invitation is used up, the credentials are there and the session runs, or nothing of it."""
+        """Entered first; then the invitation is used up, the credentials are there and the session runs, or nothing."""
         role = user.role if user is not None else "admin"
         actor = Actor("user", ready.user, role, address, device)
-        async with self._store.begin() as connection:
+        async with AsyncExitStack() as acts:
+            for action in (Action.MFA_ENROL, Action.SIGNIN_OK) if user else _FIRST:
+                entry = Entry(action, Outcome.DONE, actor, subject=ready.user, detail={"purpose": ready.purpose})
+                await acts.enter_async_context(self._audit.act(entry))
+            connection = await acts.enter_async_context(self._store.begin())
             if not await rows.use_invitation(connection, ready.token_hash, self._clock.now()):
                 raise InvitationOver
             if user is None:
-                await self._first_admin(connection, ready, actor)
+                await self._first_admin(connection, ready)
             else:
                 await rows.change(connection, ready.user, **ready.values)
             await rows.drop_invitations(connection, user.id if user is not None else None)
-            token, session = await self._sessions.start(connection, ready.user)
-            detail = {"purpose": ready.purpose}
-            entry = Entry(Action.MFA_ENROL, Outcome.DONE, actor, subject=ready.user, detail=detail)
-            await self._audit.enter(entry)
-            await self._audit.enter(
-                Entry(Action.SIGNIN_OK, Outcome.DONE, actor, subject=session, detail={"factor": "enrolment"})
-            )
+            token, _ = await self._sessions.start(connection, ready.user)
         return token
 
-    async def _first_admin(self, connection: Connection, ready: _Ready, actor: Actor) -> None:
+    async def _first_admin(self, connection: Connection, ready: _Ready) -> None:
         if await rows.admins(connection):
             raise InvitationOver
         try:
@@ -175,8 +177,6 @@ class Enrolment:
             )
         except rows.Taken:
             raise LoginTaken from None
-        detail = {"role": "admin"}
-        await self._audit.enter(Entry(Action.USER_CREATE, Outcome.DONE, actor, subject=ready.user, detail=detail))
 
     def _open(self, user: rows.UserRow, what: str) -> str:
         blob = user.login_sealed if what == "login" else user.name_sealed
@@ -184,3 +184,9 @@ class Enrolment:
 
     def _seal(self, user: str, column: str, text: str) -> bytes:
         return self._fields.seal(text, table="users", column=column, row=user)
+
+
+def _qr(uri: str) -> str:
+    """A data: URL of an SVG, dark on light whatever the page's colours; some milliseconds of work."""
+    image: str = segno.make(uri, error="m").svg_data_uri(scale=4, border=4, dark="#000", light="#fff")
+    return image

@@ -122,27 +122,34 @@ class Joining:
         LogUnavailable.
         """
         now = self._clock.now()
-        async with self._store.begin() as connection:
-            found = await self._verifying.before_code(connection, cookie, now)
-            link = found.link
-            if link.hotp_sealed is None:
-                raise CodeNotMintedHere
-            if not await self._budget.left(connection, link, now):
-                raise TriesUsedUp
-            self._check_pause(link, now)
-            if not await self._budget.may_mint(connection, link.visit_id, now):
-                raise SlowDown(retry_after=3600)
-            expires = min(now + self._code_life, link.expires_at)
-            code = self._code(link, link.hotp_counter + 1)
-            actor = Actor("participant", found.patient.id if found.patient else "", "patient")
-            await self._audit.enter(_entry(Action.CODE_MINT, Outcome.DONE, found, actor, {"channel": link.channel}))
-            if not await rows.next_code(connection, link, expires):
+        found = await self._may_mint(cookie, now)
+        link = found.link
+        expires = min(now + self._code_life, link.expires_at)
+        code = self._code(link, link.hotp_counter + 1)
+        actor = Actor("participant", found.patient.id if found.patient else "", "patient")
+        entry = _entry(Action.CODE_MINT, Outcome.DONE, found, actor, {"channel": link.channel})
+        async with self._audit.act(entry), self._store.begin() as connection:
+            counted = await self._budget.count_code(connection, link.visit_id, now)
+            if not counted or not await rows.next_code(connection, link, expires):
                 raise SlowDown(retry_after=RESEND_AFTER.total_seconds())
             if link.channel in SENT:
                 await self._send(connection, found, code, expires)
         if link.channel == "spoken":
             await self._bus.publish(CodeMinted(link.visit_id, link.id, code, expires))
         return Minted(link.channel, expires, now + RESEND_AFTER)
+
+    async def _may_mint(self, cookie: str, now: datetime) -> rows.Found:
+        """Everything that is checked before a code is minted; raises as `mint`."""
+        async with self._store.read() as connection:
+            found = await self._verifying.before_code(connection, cookie, now)
+            if found.link.hotp_sealed is None:
+                raise CodeNotMintedHere
+            if not await self._budget.left(connection, found.link, now):
+                raise TriesUsedUp
+            self._check_pause(found.link, now)
+            if not await self._budget.codes_left(connection, found.link.visit_id, now):
+                raise SlowDown(retry_after=3600)
+        return found
 
     async def verify(
         self, cookie: str, code: str, *, address: str | None = None, device: str | None = None

@@ -146,10 +146,11 @@ class Links:
         await self._tell_revoked(caller, facts, revoked, reason)
 
     async def move(self, caller: Caller, visit: str, window: Window) -> None:
-        """Give the visit's links that are not revoked another window. Raises NotFound, LogUnavailable."""
+        """Give the visit's links that are early or live another window. Raises NotFound, LogUnavailable."""
         facts = await self._visit(caller, visit)
         async with self._store.read() as connection:
-            live = [row for row in await rows.of_visits(connection, [visit]) if row.revoked_at is None]
+            found = await rows.of_visits(connection, [visit])
+        live = [row for row in found if state_of(row, self._clock.now()) in ("early", "live")]
         for row in live:
             entry = self._entry(Action.LINK_ISSUE, caller, facts, row.id, {"moved": True})
             async with self._audit.act(entry), self._store.begin() as connection:

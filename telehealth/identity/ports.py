@@ -31,7 +31,10 @@ class Audit(Protocol):
         ...
 
     def act(self, entry: Entry) -> AbstractAsyncContextManager[Any]:
-        """Enter the intent, let the block act, enter the outcome."""
+        """Enter the intent, let the block act, enter the outcome with what the block put into `detail`.
+
+        Never inside a transaction: a log that hesitates must not hold up the database. Raises LogUnavailable.
+        """
         ...
 
     async def enter_throttled(self, entry: Entry, source: str) -> None:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from telehealth.audit.actions import Action
 from telehealth.audit.entry import Actor, Entry, Outcome
+from telehealth.audit.faults import LogUnavailable
 from telehealth.clock import Clock
 from telehealth.identity.faults import SignInRefused, SlowDown
 from telehealth.identity.hashing import Hasher
@@ -74,10 +75,11 @@ class SignIn:
             await self._refused(stranger, user.id if user else None, "wrong")
             raise SignInRefused
         rehashed = await self._rehashed(usable, password)
-        token = await self._open(usable, factor, counted, rehashed, (address, device))
-        if token is None:
-            await self._refused(stranger, usable.id, "replayed")
-            raise SignInRefused
+        try:
+            token = await self._open(usable, factor, counted, rehashed, (address, device))
+        except LogUnavailable:
+            await self._forgive(counted)
+            raise
         return token, await self._sessions.info(token.reveal())
 
     def _counted(self, login: str, address: str | None) -> list[tuple[bytes, Slope]]:
@@ -124,22 +126,33 @@ class SignIn:
         counted: list[tuple[bytes, Slope]],
         rehashed: str | None,
         place: tuple[str | None, str | None],
-    ) -> Secret[str] | None:
-        """Use up the second factor, enter, start the session: all of it or nothing. None: somebody was faster."""
-        async with self._store.begin() as connection:
+    ) -> Secret[str]:
+        """Entered first; then the second factor is used up and the session runs, or nothing of it.
+
+        Raises SignInRefused when somebody was faster with the same code, LogUnavailable.
+        """
+        detail = {"factor": "totp" if factor.step is not None else "recovery_code"}
+        actor = Actor("user", user.id, user.role, *place)
+        entry = Entry(Action.SIGNIN_OK, Outcome.DONE, actor, subject=user.id, detail=detail)
+        async with self._audit.act(entry) as act, self._store.begin() as connection:
             if not await self._use(connection, user.id, factor):
-                return None
-            pair, login, address = (subject for subject, _ in counted)
-            await attempts.clear(connection, [pair, login])
-            await attempts.give_back(connection, address)
+                raise SignInRefused
+            await self._clear(connection, counted)
             if rehashed is not None:
                 await people.change(connection, user.id, password_hash=rehashed)
             token, session = await self._sessions.start(connection, user.id)
-            factor_name = "totp" if factor.step is not None else "recovery_code"
-            actor = Actor("user", user.id, user.role, *place)
-            detail = {"factor": factor_name}
-            await self._audit.enter(Entry(Action.SIGNIN_OK, Outcome.DONE, actor, subject=session, detail=detail))
+            act.detail["session"] = session
         return token
+
+    async def _forgive(self, counted: list[tuple[bytes, Slope]]) -> None:
+        async with self._store.begin() as connection:
+            await self._clear(connection, counted)
+
+    async def _clear(self, connection: Connection, counted: list[tuple[bytes, Slope]]) -> None:
+        """Forget the failures of this name; those from this address stay, but for this try."""
+        pair, login, address = (subject for subject, _ in counted)
+        await attempts.clear(connection, [pair, login])
+        await attempts.give_back(connection, address)
 
     async def _use(self, connection: Connection, user: str, factor: _Factor) -> bool:
         if factor.step is not None:

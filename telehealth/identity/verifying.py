@@ -33,7 +33,7 @@ class Verified:
 
 
 class Verifying:
-    """A try is counted before it is looked at; the right one is given back, used up and entered in one transaction."""
+    """A try is counted before it is looked at; the right one is entered, given back and used up at once."""
 
     def __init__(
         self,
@@ -108,10 +108,11 @@ class Verifying:
     async def _admit(
         self, found: rows.Found, patient: rows.PatientRow, actor: Actor, presession: bytes, now: datetime
     ) -> Secret[str]:
-        """Use up the code, enter, exchange the cookies: all or nothing; somebody slower gets what was left."""
+        """Entered first; then the code is used up and the cookies are exchanged, or nothing; one of many wins."""
         token = new_token(self._entropy)
+        entry = _entry(Action.IDENTITY_VERIFIED, Outcome.DONE, found, actor, {"channel": found.link.channel})
         try:
-            async with self._store.begin() as connection:
+            async with self._audit.act(entry), self._store.begin() as connection:
                 await self._claim(connection, found.link, now)
                 fresh = await rows.by_presession(connection, presession)
                 if fresh is None or fresh.patient is None or fresh.link.revoked_at is not None:
@@ -120,8 +121,6 @@ class Verifying:
                     raise VisitOver
                 await self._budget.give_back(connection, found.link, now)
                 state = after(PARTICIPANT, ParticipantState(fresh.patient.state), ParticipantStep.PASS_CODE)
-                detail: dict[str, Code] = {"channel": found.link.channel}
-                await self._audit.enter(_entry(Action.IDENTITY_VERIFIED, Outcome.DONE, found, actor, detail))
                 if not await rows.exchange(connection, patient.id, presession, token_hash(token.reveal()), state):
                     raise Unauthenticated
         except LogUnavailable:

@@ -24,8 +24,8 @@ class Mailer:
         self._tls = None if mail.security == "none" else tls or ssl.create_default_context()
 
     async def send(self, to: str, message: Message) -> None:
-        """Raises DeliveryFailed: `recipient_refused`, `mail_refused`, `mail_sign_in`, `timeout`, `unreachable`,
-        `message_invalid`."""
+        """Raises DeliveryFailed: `recipient_refused`, `mail_refused`, `message_invalid`, `mail_sign_in`, `mail_tls`,
+        `timeout` or `unreachable`."""
         security = self._mail.security
         try:
             await aiosmtplib.send(
@@ -73,6 +73,8 @@ def _failure(error: Exception) -> DeliveryFailed:
             return DeliveryFailed("timeout", final=False)
         case SMTPResponseException():
             return DeliveryFailed("mail_refused", final=error.code >= 500)
+        case ssl.SSLError():  # also a ValueError
+            return DeliveryFailed("mail_tls", final=False)
         case ValueError():  # a header that cannot be written, such as a line end in an address
             return DeliveryFailed("message_invalid", final=True)
         case _:

@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import URL, create_engine, event, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from telehealth.durable import private_folder
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 Connection = AsyncConnection
 
@@ -33,7 +36,10 @@ class Store:
 
     @classmethod
     def open(cls, url: str) -> Self:
-        """`sqlite:///path` or `postgresql://…`; connects at first use. May touch the disk: call it in a thread."""
+        """`sqlite:///path` or `postgresql://…`; connects at first use. May touch the disk: call it in a thread.
+
+        Raises ValueError.
+        """
         place = _place(url)
         if place.get_backend_name() == "sqlite":
             if not place.database or place.database == ":memory:":
@@ -41,7 +47,10 @@ class Store:
             engine = create_async_engine(place.set(drivername="sqlite+aiosqlite"), pool_size=READERS)
             _prepare(engine)
         else:
-            engine = create_async_engine(place, pool_size=READERS, isolation_level="READ COMMITTED")
+            try:
+                engine = create_async_engine(place, pool_size=READERS, isolation_level="READ COMMITTED")
+            except ModuleNotFoundError as error:
+                raise ValueError("PostgreSQL needs the package psycopg") from error
         return cls(engine, place)
 
     @property
@@ -136,15 +145,23 @@ def _prepare(engine: AsyncEngine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def alembic_config() -> "Config":
+    """Where Alembic finds our migrations; the connection is put into `attributes`."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
+    return config
+
+
 def _upgrade(url: URL) -> None:
     from alembic import command  # slow to import, needed once
-    from alembic.config import Config
 
     if url.get_backend_name() == "sqlite" and url.database:
         private_folder(Path(url.database).parent)
         Path(url.database).touch(mode=0o600)
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config = alembic_config()
     engine = create_engine(url, poolclass=NullPool)
     with engine.begin() as connection:
         config.attributes["connection"] = connection

@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 from telehealth.audit.entry import Entry
 from telehealth.frames import FrameSink
 
+AskKey = Callable[[str, str], None]  # recording, participant: a key frame is needed
 EndReason = Literal["ended", "removed", "link_revoked", "signed_out", "left"]
 
 
@@ -120,6 +121,7 @@ class RecordingRoom(Protocol):
         purpose: str,
         consents: Sequence[ConsentFact],
         listener: RecordingListener,
+        ask_key: AskKey,
     ) -> str:
         """The new recording's id, ready to take frames. Raises a Refusal when it cannot be kept safely."""
         ...
@@ -131,7 +133,7 @@ class RecordingRoom(Protocol):
         ...
 
     async def pause(self, recording: str, reason: str) -> None: ...
-    async def resume(self, recording: str, reason: str) -> None: ...
+    async def resume(self, recording: str) -> None: ...
     async def stop(self, recording: str, reason: str) -> None: ...
 
 

@@ -48,6 +48,7 @@ class RecordingRun:
                 purpose=purpose,
                 consents=list(state.answers.values()),
                 listener=Listener(self, state),
+                ask_key=lambda _recording, participant: self._key_frame(state, participant),
             )
         except Refusal as refusal:
             self._not_begun(state, refusal.code)
@@ -108,7 +109,6 @@ class RecordingRun:
         earlier, state.legs[me.id] = state.legs.get(me.id), leg
         if earlier is not None:
             earlier.finish("replaced")
-        leg.request_key_frame()
         self._desk.chores.start(self._watch_leg(state, me), f"recording.leg {visit.id}")
         return answer
 
@@ -134,7 +134,7 @@ class RecordingRun:
         if leg is not None:
             leg.finish(reason)
 
-    def key_frame(self, state: RecordingState, participant: str) -> None:
+    def _key_frame(self, state: RecordingState, participant: str) -> None:
         leg = state.legs.get(participant)
         if leg is not None:
             leg.request_key_frame()
@@ -170,18 +170,16 @@ class RecordingRun:
         if not state.pauses:
             state.phase, state.reason = after(RECORDING, state.phase, RecordingStep.RESUME), None
             self._watch_start(state)
-            self._desk.chores.start(self._resume(state, code), f"recording.resume {self._visit.id}")
+            self._desk.chores.start(self._resume(state), f"recording.resume {self._visit.id}")
         else:
             state.reason = state.pauses[0]
         self._desk.tell(self._visit)
 
-    async def _resume(self, state: RecordingState, code: str) -> None:
+    async def _resume(self, state: RecordingState) -> None:
         async with state.orders:
             if state.phase is not RecordingPhase.STARTING or state.recording is None:
                 return
-            await self._desk.rooms.recorder.resume(state.recording, code)
-        for leg in state.legs.values():
-            leg.request_key_frame()
+            await self._desk.rooms.recorder.resume(state.recording)
         self._count_stored(state)
 
     def finish(self, reason: str) -> None:
@@ -274,7 +272,3 @@ class Listener:
 
     def sealed(self, recording: str) -> None:
         self._run.sealed()
-
-    def key_frame_wanted(self, recording: str, participant: str) -> None:
-        """The recorder needs a key frame of somebody's picture."""
-        self._run.key_frame(self._state, participant)

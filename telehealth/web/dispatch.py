@@ -97,8 +97,13 @@ async def _know(
     route: Route, request: web.Request, rooms: Rooms, source: Source, bearer: Secret[str] | None
 ) -> tuple[Caller | None, Secret[str] | None]:
     """Who asks, as far as this route wants to know; raises where it must know and cannot."""
-    if route.who is Who.PATIENT or route.who is Who.ANYONE:
-        return None, _held(request, rooms, "visit")
+    if route.who is Who.ANYONE:
+        return None, None
+    if route.who is Who.PATIENT:
+        held = _held(request, rooms, "visit")
+        if held is None:
+            raise Unauthenticated
+        return None, held
     if bearer is not None:
         return await rooms.tokens.resolve(bearer.reveal(), address=source.address), None
     if route.who is Who.METRICS:

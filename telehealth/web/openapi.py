@@ -32,7 +32,7 @@ def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
     schemas, pointers = _schemas(routes)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, pointers)
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas, pointers)
     return {
         "openapi": "3.1.0",
         "jsonSchemaDialect": DIALECT,
@@ -68,20 +68,22 @@ def _schemas(routes: Iterable[Route]) -> tuple[dict[str, Any], Pointers]:
     for route in routes:
         if route.body is not Nothing:
             wanted[(route.body, "validation")] = None
+        if route.query is not Nothing:
+            wanted[(route.query, "validation")] = None
         if route.answer is not None:
             wanted[(route.answer, "serialization")] = None
     pointers, definitions = models_json_schema(list(wanted), by_alias=True, ref_template=_REF)
     return definitions.get("$defs", {}), {(model, mode): pointer for (model, mode), pointer in pointers.items()}
 
 
-def _operation(route: Route, pointers: Pointers) -> dict[str, Any]:
+def _operation(route: Route, schemas: dict[str, Any], pointers: Pointers) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": route.name,
         "tags": [route.tag],
         "summary": (route.handler.__doc__ or route.name).strip().splitlines()[0],
         "x-who": str(route.who),
         "security": _security(route),
-        "parameters": _path_parameters(route) + _query_parameters(route),
+        "parameters": _path_parameters(route) + _query_parameters(route, schemas, pointers),
         "responses": {**_success(route, pointers), **_refusals(route, pointers)},
     }
     if route.scope is not None:
@@ -115,8 +117,11 @@ def _path_parameters(route: Route) -> list[dict[str, Any]]:
     ]
 
 
-def _query_parameters(route: Route) -> list[dict[str, Any]]:
-    schema = route.query.model_json_schema(by_alias=True)
+def _query_parameters(route: Route, schemas: dict[str, Any], pointers: Pointers) -> list[dict[str, Any]]:
+    """Each field of the query's model is one parameter."""
+    if route.query is Nothing:
+        return []
+    schema = schemas[pointers[(route.query, "validation")]["$ref"].rpartition("/")[2]]
     required = set(schema.get("required", ()))
     return [
         {"name": name, "in": "query", "required": name in required, "schema": part}

@@ -1,14 +1,22 @@
 """Run by Alembic: migrations go over the connection that `Store.migrate` hands in."""
 
+from typing import Any, Literal
+
 from alembic import context
 
-from telehealth.store.tables import metadata
+from telehealth.store.tables import UtcTime, metadata
+
+
+def render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:
+    """Migrations stand on their own: they name no type of ours."""
+    return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, UtcTime) else False
+
 
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
     render_as_batch=True,
-    transaction_per_migration=False,
+    render_item=render_item,
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -31,6 +31,7 @@ from telehealth.store.tables import users, visits
 START = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 CERTIFICATE_KEY = Secret(b"c" * 32)
 PATIENT = b"p" * 32
+_EMPTY: list[bytes] = []
 
 
 class HandClock:
@@ -116,7 +117,7 @@ class House:
     async def open(self) -> None:
         self.store = await asyncio.to_thread(Store.open, f"sqlite:///{self.folder}/db/t.db")
         if self.fresh:
-            await self.store.migrate()
+            await self._schema(self.folder / "db" / "t.db")
             await self._people()
             self.fresh = False
         keys_folder = self.folder / "keys"
@@ -144,7 +145,7 @@ class House:
 
     def make(self) -> RecordingService:
         wrap = self.wrap or (lambda _name, part: part)
-        service = RecordingService(
+        return RecordingService(
             store=wrap("store", self.store),
             keys=wrap("keys", self.keys),
             log=wrap("log", self.log),
@@ -155,7 +156,6 @@ class House:
             settings=self.settings,
             names_of=self.names_of,
         )
-        return service
 
     async def close(self) -> None:
         await self.service.close()
@@ -190,6 +190,15 @@ class House:
 
     async def names_of(self, ids: Sequence[str]) -> Mapping[str, str]:
         return {id_: "Dr. Example" for id_ in ids}
+
+    async def _schema(self, file: Path) -> None:
+        """The migrated, empty database: made once, then copied."""
+        if not _EMPTY:
+            await self.store.migrate()
+            await self.store.checkpoint()
+            _EMPTY.append(await asyncio.to_thread(file.read_bytes))
+        else:
+            await asyncio.to_thread(_copy, file)
 
     async def _people(self) -> None:
         async with self.store.begin() as connection:
@@ -277,6 +286,11 @@ class House:
 
     def disk(self) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in (self.folder / "vault").iterdir()}
+
+
+def _copy(file: Path) -> None:
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(_EMPTY[0])
 
 
 def opus(seed: int) -> bytes:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from recordings_house import Ear, House
+from unplugged import Plug
 
 from recordings.capture import NotRecorded
 from recordings.refusals import DiskFull, KeysUnavailable
@@ -264,3 +265,34 @@ async def test_a_stranger_sees_nothing(house: House) -> None:
     with pytest.raises(Forbidden):
         await house.service.manifest(stranger, recording)
     assert (await house.service.find(stranger, Filter())).items == ()
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+async def test_a_recording_killed_at_any_step_is_sealed_at_the_next_start(tmp_path: Path, after: bool) -> None:
+    plug = Plug()
+    house = House(tmp_path, wrap=plug.wrap)
+    await house.open()
+    step, dead = 0, True
+    while dead:
+        step += 1
+        plug.arm(step, after=after)
+        work = asyncio.create_task(house.recorded(0.06))
+        pulled = asyncio.create_task(plug.pulled.wait())
+        await asyncio.wait({work, pulled}, return_when=asyncio.FIRST_COMPLETED)
+        dead = plug.dead
+        pulled.cancel()
+        await house.service.close()  # nothing it wants to write reaches anything
+        await asyncio.gather(work, pulled, return_exceptions=True)
+        plug.arm(None)
+        await house.renew()
+        await house.service.settle()
+    found = (await house.service.find(house.admin, Filter(), limit=1000)).items
+    assert {item.state for item in found} == {"sealed"}
+    assert max(len(item.tracks) for item in found) == 2
+    files = [file for item in found for file in await house.service.catalogue.files_of(item.id)]
+    for item in found:
+        assert not (await house.service.verify(house.admin, item.id)).damaged
+    assert {name.partition(".")[0] for name in house.disk()} == {file.id for file in files}
+    assert not (await house.service.sweep()).discord.rows_without_share
+    assert step > 15
+    await house.close()

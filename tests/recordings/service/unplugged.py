@@ -1,8 +1,11 @@
 """Real partners with a plug that is pulled at the n-th durable act, before or after it happened."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+
+from telehealth.errors import Refusal
 
 DURABLE = {
     "keys": {"create", "destroy", "hold", "release"},
@@ -11,8 +14,10 @@ DURABLE = {
 }
 
 
-class Power(Exception):
+class Power(Refusal):
     """The plug was pulled."""
+
+    code = "power"
 
 
 class Plug:
@@ -23,22 +28,27 @@ class Plug:
         self.at: int | None = None
         self.after = False
         self.dead = False
+        self.pulled = asyncio.Event()
 
     def arm(self, at: int | None, *, after: bool = False) -> None:
         self.acts, self.at, self.after, self.dead = [], at, after, False
+        self.pulled.clear()
 
     def before(self, act: str) -> None:
         if self.dead:
             raise Power
         self.acts.append(act)
         if len(self.acts) == self.at and not self.after:
-            self.dead = True
-            raise Power
+            self._pull()
 
     def afterwards(self) -> None:
         if len(self.acts) == self.at:
-            self.dead = True
-            raise Power
+            self._pull()
+
+    def _pull(self) -> None:
+        self.dead = True
+        self.pulled.set()
+        raise Power
 
     def wrap(self, name: str, part: Any) -> Any:
         return PluggedStore(self, part) if name == "store" else Plugged(self, name, part)

@@ -320,13 +320,30 @@ async def test_asking_again_needs_a_pause_and_has_an_end(house: House) -> None:
         await house.joining.mint(cookie)
 
 
+async def test_asking_twice_at_once_mints_one_code(house: House) -> None:
+    _, cookie, _ = await arrived(house, "spoken")
+    asked = await asyncio.gather(*(house.joining.mint(cookie) for _ in range(3)), return_exceptions=True)
+    assert sum(isinstance(one, SlowDown) for one in asked) == 2
+    (minted,) = house.heard(CodeMinted)
+    await house.joining.verify(cookie, minted.code.reveal(), **PLACE)
+
+
+async def test_without_the_log_no_code_is_minted(house: House) -> None:
+    _, cookie, _ = await arrived(house, "sms")
+    await house.audit.close()
+    with pytest.raises(Exception, match="log_unavailable"):
+        await house.joining.mint(cookie)
+    assert await house.rows(outbox) == []
+    assert (await house.rows(links))[0]["hotp_counter"] == 0
+
+
 async def test_a_passcode_is_not_minted_here(house: House) -> None:
     _, cookie, _ = await arrived(house)
     with pytest.raises(CodeNotMintedHere):
         await house.joining.mint(cookie)
 
 
-async def test_without_the_log_nothing_is_minted_nobody_verified_and_no_try_lost(house: House) -> None:
+async def test_without_the_log_nobody_is_verified_and_no_try_lost(house: House) -> None:
     link, cookie, visit = await arrived(house)
     assert link.passcode is not None
     await house.audit.close()

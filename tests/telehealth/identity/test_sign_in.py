@@ -8,7 +8,7 @@ from identity_house import ADMIN, PASSWORD, PLACE, Enrolment_, House
 from sqlalchemy import event
 
 from telehealth.identity.faults import SignInRefused, SlowDown, Unauthenticated
-from telehealth.store.tables import users
+from telehealth.store.tables import attempts, users
 
 
 async def attempt(house: House, person: Enrolment_, **changes: str) -> str:
@@ -148,11 +148,12 @@ async def test_unknown_names_slow_down_like_known_ones(house: House) -> None:
         assert kinds == [SignInRefused] * 5 + [SlowDown]
 
 
-async def test_without_the_log_nobody_signs_in_and_no_code_is_used_up(house: House) -> None:
+async def test_without_the_log_nobody_signs_in_no_code_is_used_up_and_no_try_lost(house: House) -> None:
     ada = await house.enrolled()
     await house.audit.close()
     with pytest.raises(Exception, match="log_unavailable"):
         await attempt(house, ada)
+    assert [row["failures"] for row in await house.rows(attempts)] == [0]
     (row,) = await house.rows(users)
     assert row["totp_last_step"] == int(house.clock.now().timestamp()) // 30 - 1
 

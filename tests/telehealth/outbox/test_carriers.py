@@ -5,6 +5,7 @@ import email
 import email.policy
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -85,20 +86,23 @@ def certificate(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     return server, ssl.create_default_context(cafile=pem)
 
 
-async def serve(relay: Relay, **options: Any) -> asyncio.Server:
+@asynccontextmanager
+async def serving(relay: Relay, **options: Any) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: SMTP(relay, hostname="localhost", **options), "127.0.0.1", 0)
     relay.port = server.sockets[0].getsockname()[1]
-    return server
+    try:
+        yield
+    finally:
+        server.close()
+        await server.wait_closed()
 
 
 @pytest.fixture
 async def relay() -> AsyncIterator[Relay]:
     relay = Relay()
-    server = await serve(relay)
-    yield relay
-    server.close()
-    await server.wait_closed()
+    async with serving(relay):
+        yield relay
 
 
 def mailer(relay: Relay) -> Mailer:
@@ -145,9 +149,8 @@ async def test_refused_mail_is_final_or_not(relay: Relay, answer: str, final: bo
 
 async def test_no_relay_is_no_end(relay: Relay) -> None:
     off = Relay()
-    server = await serve(off)
-    server.close()
-    await server.wait_closed()
+    async with serving(off):
+        pass
     with pytest.raises(DeliveryFailed) as failed:
         await mailer(off).send("pat@example.org", LINK)
     assert (failed.value.code, failed.value.final) == ("unreachable", False)
@@ -160,7 +163,7 @@ async def test_an_address_cannot_smuggle_headers(relay: Relay) -> None:
     assert relay.taken == []
 
 
-async def test_mail_is_encrypted_before_sign_in_and_a_relay_without_starttls_gets_nothing(tmp_path: Path) -> None:
+async def test_mail_is_encrypted_before_sign_in(tmp_path: Path) -> None:
     theirs, ours = await asyncio.to_thread(certificate, tmp_path)
     relay = Relay()
 
@@ -168,28 +171,32 @@ async def test_mail_is_encrypted_before_sign_in_and_a_relay_without_starttls_get
         right = isinstance(given, LoginPassword) and given.password == b"relay secret"
         return AuthResult(success=right, handled=False)
 
-    server = await serve(relay, tls_context=theirs, require_starttls=True, authenticator=sign_in, auth_required=True)
-    settings = Mail(host="localhost", port=relay.port, sender="clinic@example.org", user="clinic")
-    await Mailer(settings, Secret("relay secret"), ours).send("pat@example.org", LINK)
-    assert len(relay.taken) == 1
-    with pytest.raises(DeliveryFailed) as failed:
-        await Mailer(settings, Secret("wrong"), ours).send("pat@example.org", LINK)
-    assert (failed.value.code, failed.value.final) == ("mail_sign_in", False)
-    with pytest.raises(DeliveryFailed) as failed:  # a certificate nobody vouches for
-        await Mailer(settings, Secret("relay secret")).send("pat@example.org", LINK)
-    assert failed.value.code == "unreachable"
-    server.close()
-    await server.wait_closed()
+    locked = {"tls_context": theirs, "require_starttls": True, "authenticator": sign_in, "auth_required": True}
+    async with serving(relay, **locked):
+        settings = Mail(host="localhost", port=relay.port, sender="clinic@example.org", user="clinic")
+        await Mailer(settings, Secret("relay secret"), ours).send("pat@example.org", LINK)
+        assert len(relay.taken) == 1
+        with pytest.raises(DeliveryFailed) as failed:
+            await Mailer(settings, Secret("wrong"), ours).send("pat@example.org", LINK)
+        assert (failed.value.code, failed.value.final) == ("mail_sign_in", False)
 
-    bare = Relay()
-    server = await serve(bare)
+
+async def test_a_relay_nobody_vouches_for_gets_nothing(tmp_path: Path) -> None:
+    theirs, _ = await asyncio.to_thread(certificate, tmp_path)
+    relay = Relay()
+    async with serving(relay, tls_context=theirs):
+        settings = Mail(host="localhost", port=relay.port, sender="clinic@example.org")
+        with pytest.raises(DeliveryFailed) as failed:
+            await Mailer(settings, None).send("pat@example.org", LINK)
+    assert (failed.value.code, failed.value.final) == ("mail_tls", False)
+    assert relay.taken == []
+
+
+async def test_a_relay_without_starttls_gets_nothing(relay: Relay) -> None:
+    settings = Mail(host="127.0.0.1", port=relay.port, sender="clinic@example.org")
     with pytest.raises(DeliveryFailed):
-        await Mailer(settings.model_copy(update={"port": bare.port, "user": ""}), None, ours).send(
-            "p@example.org", LINK
-        )
-    assert bare.taken == []
-    server.close()
-    await server.wait_closed()
+        await Mailer(settings, None).send("pat@example.org", LINK)
+    assert relay.taken == []
 
 
 @dataclass

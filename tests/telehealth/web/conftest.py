@@ -1,12 +1,15 @@
 """A real house in a temporary folder behind a real aiohttp server on loopback."""
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pyotp
 import pytest
+import structlog
 from aiohttp import ClientResponse, ClientSession, CookieJar
 from aiohttp.test_utils import TestServer
 
@@ -15,6 +18,8 @@ from telehealth.app import ROOT, rooms_of
 from telehealth.clock import SystemClock
 from telehealth.config import Config
 from telehealth.house import House, open_house
+from telehealth.identity.hashing import Cost
+from telehealth.log import configure
 from telehealth.web.metrics import Metrics
 from telehealth.web.server import RUNNER, make_app, site_of
 
@@ -57,11 +62,19 @@ class Desk:
         token = invitation.token.reveal()
         offer = await (await client.post("/api/v1/enrolment", json={"token": token})).json()
         code = pyotp.TOTP(offer["totp_secret"]).now()
-        done = await client.post(
-            "/api/v1/enrolment/finish", json={"token": token, "password": PASSWORD, "code": code}
-        )
+        done = await client.post("/api/v1/enrolment/finish", json={"token": token, "password": PASSWORD, "code": code})
         assert done.status == 200, await done.text()
         return client, (await done.json())["user"]["id"]
+
+
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[StringIO]:
+    """What the server logs, as it would in production."""
+    stream, before = StringIO(), logging.root.handlers[:]
+    configure(stream)
+    yield stream
+    logging.root.handlers[:] = before
+    structlog.reset_defaults()
 
 
 @pytest.fixture
@@ -71,7 +84,7 @@ def config(tmp_path: Path) -> Config:
 
 @pytest.fixture
 async def desk(config: Config) -> AsyncIterator[Desk]:
-    async with open_house(config, SystemClock()) as house:
+    async with open_house(config, SystemClock(), Cost(1, 64, 1)) as house:
         app = make_app(rooms_of(house, Metrics(), {}, None), site_of(house.config, ROOT))
         server = TestServer(app)
         await server.start_server(**{name: value for name, value in RUNNER.items() if name != "handler_cancellation"})

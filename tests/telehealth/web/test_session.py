@@ -106,5 +106,3 @@ async def test_there_is_no_demo_door_outside_a_demo(desk: Desk) -> None:
         await refused(await client.post("/api/v1/demo", json={"token": "x"}), 404, "not_found")
         about = await (await client.get("/api/v1/about")).json()
         assert about == {"clinic": {"name": "Test Clinic", "logo": None}, "demo": False, "languages": ["en", "ar"]}
-
-

@@ -1,0 +1,235 @@
+"""The small pure parts: origins, proxies, ranges, cookies, pages, TLS."""
+
+import ssl
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestServer, make_mocked_request
+
+from telehealth.config import Config
+from telehealth.errors import NotFound, Reason, Refusal
+from telehealth.web.dispatch import cookie_name
+from telehealth.web.headers import security_headers
+from telehealth.web.origin import our_origins, refuse_foreign
+from telehealth.web.pages import PAGES, Site
+from telehealth.web.playback import asked_range
+from telehealth.web.problems import STATUS, ForeignOrigin, RangeRefused
+from telehealth.web.proxies import Proxies
+from telehealth.web.server import tls_context
+
+
+def source(proxies: tuple[str, ...], remote: str, *forwarded: str) -> str:
+    request = make_mocked_request("GET", "/", headers=[("X-Forwarded-For", value) for value in forwarded])
+    return Proxies.of(proxies).source(request.clone(remote=remote)).address
+
+
+@pytest.mark.parametrize(
+    ("proxies", "remote", "forwarded", "address"),
+    [
+        ((), "192.0.2.1", ("198.51.100.7",), "192.0.2.1"),
+        (("10.0.0.0/8",), "10.0.0.1", ("198.51.100.7",), "198.51.100.7"),
+        (("10.0.0.0/8",), "10.0.0.1", ("203.0.113.9, 198.51.100.7",), "198.51.100.7"),
+        (("10.0.0.0/8",), "10.0.0.1", ("198.51.100.7", "10.0.0.2"), "198.51.100.7"),
+        (("10.0.0.0/8",), "192.0.2.1", ("198.51.100.7",), "192.0.2.1"),
+        (("10.0.0.0/8",), "10.0.0.1", ("<script>",), "10.0.0.1"),
+        (("10.0.0.0/8",), "::ffff:10.0.0.1", ("2001:db8::1",), "2001:db8::1"),
+        (("10.0.0.0/8",), "10.0.0.1", (), "10.0.0.1"),
+    ],
+)
+def test_only_trusted_proxies_are_believed(
+    proxies: tuple[str, ...], remote: str, forwarded: tuple[str, ...], address: str
+) -> None:
+    assert source(proxies, remote, *forwarded) == address
+
+
+def test_a_device_is_printable_and_short() -> None:
+    request = make_mocked_request("GET", "/", headers={"User-Agent": "a\u202eb" + "x" * 500})
+    device = Proxies.of(()).source(request).device
+    assert device.startswith("ab")
+    assert len(device) == 200
+
+
+def test_our_origins_are_the_public_url_and_on_loopback_its_spellings() -> None:
+    local = Config.model_validate({"server": {"port": 9000}})
+    assert our_origins(local) == {f"http://{host}:9000" for host in ("127.0.0.1", "localhost", "[::1]")}
+    server = {"host": "10.0.0.9", "public_url": "https://visits.example.org", "trusted_proxies": ["10.0.0.1"]}
+    assert our_origins(Config.model_validate({"server": server})) == {"https://visits.example.org"}
+
+
+def test_reading_needs_no_origin_and_writing_does() -> None:
+    refuse_foreign("GET", {}, frozenset())
+    with pytest.raises(ForeignOrigin):
+        refuse_foreign("POST", {}, frozenset({"http://a"}))
+    refuse_foreign("POST", {"Origin": "http://a"}, frozenset({"http://a"}))
+
+
+@pytest.mark.parametrize(
+    ("header", "size", "wanted"),
+    [
+        (None, 100, None),
+        ("bytes=0-", 100, (0, 100)),
+        ("bytes=0-0", 100, (0, 1)),
+        ("bytes=10-19", 100, (10, 20)),
+        ("bytes=90-500", 100, (90, 100)),
+        ("bytes=-10", 100, (90, 100)),
+        ("bytes=-500", 100, (0, 100)),
+        ("bytes=5-4", 100, None),
+        ("bytes=0-1,5-6", 100, None),
+        ("items=0-1", 100, None),
+        ("bytes=-", 100, None),
+        ("bytes=a-b", 100, None),
+    ],
+)
+def test_ranges_are_read_as_rfc_9110_says(header: str | None, size: int, wanted: tuple[int, int] | None) -> None:
+    assert asked_range(header, size) == wanted
+
+
+@pytest.mark.parametrize("header", ["bytes=100-", "bytes=200-300", "bytes=-0"])
+def test_a_range_beyond_the_file_is_refused(header: str) -> None:
+    with pytest.raises(RangeRefused):
+        asked_range(header, 100)
+
+
+def test_every_reason_has_a_status() -> None:
+    assert set(STATUS) == set(Reason)
+
+
+def test_over_tls_cookies_are_host_bound_and_hsts_is_sent() -> None:
+    assert cookie_name("staff", https=True) == "__Host-staff"
+    assert cookie_name("staff", https=False) == "staff"
+    public = Config.model_validate({"server": {"public_url": "https://visits.example.org"}})
+    headers = security_headers(public)
+    assert headers["Strict-Transport-Security"].startswith("max-age=31536000")
+    assert "connect-src 'self' wss://visits.example.org;" in headers["Content-Security-Policy"]
+    assert "Strict-Transport-Security" not in security_headers(Config())
+
+
+def test_no_tls_without_a_certificate() -> None:
+    assert tls_context(Config()) is None
+
+
+def test_refusals_of_the_web_keep_their_codes() -> None:
+    found: dict[str, list[type[Refusal]]] = {}
+    for refusal in (ForeignOrigin, RangeRefused, NotFound):
+        found.setdefault(refusal.code, []).append(refusal)
+    assert all(len(refusals) == 1 for refusals in found.values())
+
+
+def site(folder: Path) -> Site:
+    (folder / "static" / "pages").mkdir(parents=True)
+    (folder / "static" / "net").mkdir()
+    (folder / "static" / ".hidden").mkdir()
+    for name in PAGES.values():
+        (folder / "static" / "pages" / name).write_text(f"<!doctype html><title>{name}</title>")
+    (folder / "static" / "net" / "api.js").write_text("export {};")
+    (folder / "static" / ".hidden" / "x.js").write_text("no")
+    (folder / "static" / "notes.exe").write_text("no")
+    (folder / "secret.js").write_text("no")
+    (folder / "static" / "way.js").symlink_to(folder / "secret.js")
+    (folder / "logo.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    return Site(folder / "static", {"socket.io.js": folder / "secret.js"}, folder / "logo.svg")
+
+
+@pytest.fixture
+def pages(tmp_path: Path) -> Site:
+    return site(tmp_path)
+
+
+async def served(pages: Site, *paths: str, **headers: str) -> list[tuple[int, str, str]]:
+    @web.middleware
+    async def ring(request: web.Request, handler: object) -> web.StreamResponse:
+        try:
+            return await handler(request)  # type: ignore[operator]
+        except NotFound:
+            return web.Response(status=404)
+
+    app = web.Application(middlewares=[ring])
+    pages.add_to(app)
+    found = []
+    async with TestServer(app) as server, ClientSession(server.make_url("/"), headers=headers) as client:
+        for path in paths:
+            answer = await client.get(server.make_url("/").join(server.make_url(path)))
+            found.append((answer.status, answer.content_type, answer.headers.get("Cache-Control", "")))
+    return found
+
+
+async def test_pages_stand_under_clean_addresses(pages: Site) -> None:
+    clean = [path.format(visit="vis_x", recording="rec_x") for path in PAGES]
+    assert set(await served(pages, *clean)) == {(200, "text/html", "no-cache")}
+
+
+async def test_modules_vendor_and_logo_are_served_by_type(pages: Site) -> None:
+    found = await served(pages, "/static/net/api.js", "/vendor/socket.io.js", "/clinic-logo")
+    assert [kind for _, kind, _ in found] == ["text/javascript", "text/javascript", "image/svg+xml"]
+    assert {status for status, _, _ in found} == {200}
+
+
+async def test_nothing_outside_the_folder_is_served(pages: Site) -> None:
+    wrong = (
+        "/static/../secret.js",
+        "/static/%2e%2e/secret.js",
+        "/static/net/..%2f..%2fsecret.js",
+        "/static/way.js",
+        "/static/.hidden/x.js",
+        "/static/notes.exe",
+        "/static/net",
+        "/static/",
+        "/static//etc/passwd",
+        "/vendor/other.js",
+    )
+    assert {status for status, _, _ in await served(pages, *wrong)} == {404}
+
+
+async def test_a_known_version_is_not_sent_again(pages: Site) -> None:
+    app = web.Application()
+    pages.add_to(app)
+    async with TestServer(app) as server, ClientSession(server.make_url("/")) as client:
+        first = await client.get("/static/net/api.js")
+        again = await client.get("/static/net/api.js", headers={"If-None-Match": first.headers["ETag"]})
+        assert (again.status, await again.read()) == (304, b"")
+        other = await client.get("/static/net/api.js", headers={"If-None-Match": '"other"'})
+        assert other.status == 200
+    logo = replace(pages, logo=None)
+    assert logo.logo is None
+
+
+def test_tls_is_modern(tmp_path: Path) -> None:
+    certificate, key = own_certificate(tmp_path)
+    config = Config.model_validate({"server": {"tls_certificate": certificate, "tls_key": key}})
+    context = tls_context(config)
+    assert context is not None
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+    for cipher in context.get_ciphers():
+        assert cipher["aead"], cipher["name"]
+        assert cipher["protocol"] == "TLSv1.3" or cipher["name"].startswith("ECDHE-"), cipher["name"]
+
+
+def own_certificate(folder: Path) -> tuple[Path, Path]:
+    from datetime import UTC, datetime, timedelta
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=90))
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / "chain.pem", folder / "key.pem"
+    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    paths[1].write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return paths
