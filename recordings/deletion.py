@@ -4,6 +4,7 @@ intent in the log → state `deleting` (the one transaction a hold races with) �
 ciphertext removed → certificate signed and state `deleted` in one transaction → last entry in the log.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -69,6 +70,7 @@ class Deletion:
         self._certifier = certifier
         self._clock = clock
         self._claims = claims
+        self._turn = asyncio.Lock()  # a sweep and a wish do not complete the same deletion twice
 
     async def delete(self, recording: str, wish: Wish) -> RecordingRow:
         """Delete one recording now. Raises NotFound, Held, TooEarly, WrongState (busy), LogUnavailable.
@@ -107,6 +109,10 @@ class Deletion:
 
         One that cannot be completed now is logged and left for the next run; with `recordings` its fault is raised.
         """
+        async with self._turn:
+            return await self._finish(recordings)
+
+    async def _finish(self, recordings: Sequence[str] | None) -> int:
         rows = await self._catalogue.unfinished_deletions()
         rows = rows if recordings is None else [row for row in rows if row.id in set(recordings)]
         done, refusal = 0, None

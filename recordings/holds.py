@@ -1,6 +1,7 @@
 """Legal holds: a held recording is deleted by nobody, neither by wish nor by rule."""
 
 import asyncio
+from dataclasses import replace
 
 from recordings.catalogue import Catalogue
 from recordings.rows import RecordingRow
@@ -39,7 +40,8 @@ class Holds:
             held = await self._catalogue.mark_held(recording, caller.id, self._clock.now(), sealed)
             if held:
                 await self.follow(await self._catalogue.recording(recording))
-        await self._log.enter_closing(_entry(Action.HOLD_SET, Outcome.DONE if held else Outcome.REFUSED, caller, row))
+        entry = _entry(Action.HOLD_SET, Outcome.DONE if held else Outcome.REFUSED, caller, row)
+        await self._log.enter_closing(replace(entry, private={"reason": reason}))
         if not held:
             raise WrongState
         return await self._catalogue.recording(recording)

@@ -105,7 +105,6 @@ class Recorder:
         async with self._log.act(entry):
             if await self._vault.free_bytes() < self._rhythm.least_free:
                 raise DiskFull
-            self._claims.take(recording)
             await self._catalogue.add(
                 id=recording,
                 visit_id=visit,
@@ -115,6 +114,7 @@ class Recorder:
                 started_at=self._clock.now(),
                 facts=known,
             )
+            self._claims.take(recording)
             people = [party.participant for party in parties]
             capture = await self._started(recording, visit, retention_class, people, ask_key)
             self._live[recording] = _Live(recording, entry, known, capture, listener)
@@ -187,7 +187,7 @@ class Recorder:
             await self._abandon(recording)
             raise KeysUnavailable from fault
         except BaseException:
-            self._claims.give_back(recording)
+            self._tasks.start(self._abandon(recording), f"abandon {recording}")
             raise
 
     async def _abandon(self, recording: str) -> None:

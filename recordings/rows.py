@@ -59,6 +59,15 @@ class StoredFile:
 
 
 @dataclass(frozen=True, slots=True)
+class FileAt:
+    """A file, its state and its recording's."""
+
+    id: str
+    state: str
+    recording_state: str
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingRow:
     """One recording as the database knows it; `size`: bytes of ciphertext in its sealed files."""
 

@@ -1,6 +1,6 @@
 """How long recordings are kept: one rule for each retention class, changed by admins and entered in the log."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from recordings.catalogue import Catalogue
 from recordings.retention import Rule, Subject
@@ -35,10 +35,12 @@ class Rules:
 
     async def of(self, row: RecordingRow) -> Rule:
         """The rule a recording stands under now."""
-        for rule in await self._catalogue.rules():
-            if rule.retention_class == row.retention_class:
-                return Rule(rule.days, rule.minimum_days)
-        return self._default
+        return (await self.in_force())(row)
+
+    async def in_force(self) -> Callable[[RecordingRow], Rule]:
+        """The rules of this moment, for looking at many recordings."""
+        rules = {rule.retention_class: Rule(rule.days, rule.minimum_days) for rule in await self._catalogue.rules()}
+        return lambda row: rules.get(row.retention_class, self._default)
 
     async def change(self, caller: Caller, rules: Sequence[RetentionRule]) -> list[RetentionRule]:
         """Put these rules in force, entered first. Raises Forbidden, Malformed (a term below its minimum)."""

@@ -16,6 +16,7 @@ from recordings.playback import Grant, Playback
 from recordings.ports import ConsentFact, Party, RecordingListener
 from recordings.recorder import AskKey, Recorder
 from recordings.refusals import NotPlayable
+from recordings.rounds import Rounds
 from recordings.rows import RecordingRow, RetentionRule
 from recordings.rules import DEFAULT_CLASS, Rules
 from recordings.sealer import Sealer
@@ -36,11 +37,9 @@ from telehealth.errors import NotFound
 from telehealth.frames import FrameSink
 from telehealth.keys.fields import FieldCipher
 from telehealth.keys.keystore import KeyStore
-from telehealth.log import get_logger
 from telehealth.secret import Secret
 from telehealth.store.engine import Store
 
-_log = get_logger(__name__)
 _GRANT_TICK = 5.0  # seconds between looks for grants whose term is over
 
 
@@ -71,8 +70,8 @@ class RecordingService:
         self._keys = keys
         claims = Claims()
         self._tasks = Tasks()
-        self._closing = asyncio.Event()
-        self._rounds: list[asyncio.Task[None]] = []
+        self._rounds = Rounds()
+        self._ticker: asyncio.Task[None] | None = None
         self.catalogue = Catalogue(store)
         self._certifier = Certifier(certificate_key, settings.backup_days)
         self._rules = Rules(self.catalogue, log, clock, settings.rule)
@@ -92,16 +91,17 @@ class RecordingService:
         await self._playback.close_stale()
         await self.recover_all()
         await self.finish_deletions()
-        self._rounds.append(asyncio.create_task(self._expire_grants(), name="playback grants"))
+        grants = self._rounds.every(_GRANT_TICK, self._playback.expire, "grants")
+        self._ticker = asyncio.create_task(grants, name="playback grants")
 
     async def close(self) -> None:
         """End captures and grants, let seals under way finish; what cannot be sealed now is recovered at a start."""
-        self._closing.set()
+        self._rounds.end()
         await self._recorder.close()
         self._sealer.close()
         await self._tasks.settle()
-        for task in self._rounds:
-            await task
+        if self._ticker is not None:
+            await self._ticker
         await self._playback.shut()
 
     async def settle(self) -> None:
@@ -281,32 +281,13 @@ class RecordingService:
         return await self._sweeper.sweep(now or self._clock.now())
 
     async def run_sweeper(self) -> None:
-        """Sweep again and again until `close`; a round that fails is logged and the next one comes."""
-        while not self._closing.is_set():
-            try:
-                await self.sweep()
-            except Exception:  # noqa: BLE001  # logged; the next round tries again
-                _log.error("sweep.failed", exc_info=True)
-            await self._pause(self._settings.sweep_seconds)
+        """Sweep again and again until `close`."""
+        await self._rounds.every(self._settings.sweep_seconds, self.sweep, "sweep")
 
     async def _readable(self, caller: Caller, recording: str) -> RecordingRow:
         row = await self.catalogue.recording(recording)
         require(caller, Act.RECORDINGS_READ, owner=row.clinician)
         return row
-
-    async def _expire_grants(self) -> None:
-        while not self._closing.is_set():
-            try:
-                await self._playback.expire()
-            except Exception:  # noqa: BLE001  # logged; the grants ended in memory all the same
-                _log.error("grants.not_closed", exc_info=True)
-            await self._pause(_GRANT_TICK)
-
-    async def _pause(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._closing.wait(), seconds)
-        except TimeoutError:
-            return
 
 
 def _entry(action: Action, caller: Caller, row: RecordingRow, detail: dict[str, Code] | None = None) -> Entry:

@@ -7,6 +7,7 @@ from recordings import retention
 from recordings.catalogue import Catalogue
 from recordings.deletion import MOST_AT_ONCE, Deletion, Wish
 from recordings.holds import Holds
+from recordings.retention import Rule
 from recordings.rows import RecordingRow
 from recordings.rules import Rules, subject
 from recordings.states import State
@@ -83,12 +84,13 @@ class Sweeper:
         report = Report()
         await self._holds.follow_all()
         report.deleted += await self._deletion.finish()
+        rule_of = await self._rules.in_force()
         begun: list[str] = []
         after = ""
         while page := await self._catalogue.in_states(_LIVING, after):
             after = page[-1].id
             for row in page:
-                if await self._begun(row, now, report):
+                if await self._begun(row, rule_of(row), now, report):
                     begun.append(row.id)
                 if len(begun) == MOST_AT_ONCE:
                     report.deleted += await self._deletion.finish()
@@ -99,8 +101,8 @@ class Sweeper:
         await self._enter(report)
         return report
 
-    async def _begun(self, row: RecordingRow, now: datetime, report: Report) -> bool:
-        match retention.verdict(subject(row), await self._rules.of(row), now):
+    async def _begun(self, row: RecordingRow, rule: Rule, now: datetime, report: Report) -> bool:
+        match retention.verdict(subject(row), rule, now):
             case retention.Due():
                 pass
             case retention.HeldBack():
@@ -124,13 +126,14 @@ class Sweeper:
     async def _look(self) -> Discord:
         on_disk = {name.partition(".")[0] for name in await self._vault.list()}
         shares = await self._keys.file_ids()
-        rows = await self._catalogue.live_files()
-        sealed = await self._catalogue.sealed_files()
+        rows = await self._catalogue.inventory()
+        known = {row.id for row in rows}
+        kept = {row.id: row for row in rows if row.recording_state != State.DELETING}
         return Discord(
-            files_without_row=frozenset(on_disk - rows.keys()),
-            rows_without_file=frozenset(sealed - on_disk),
-            shares_without_row=shares - rows.keys(),
-            rows_without_share=frozenset(rows.keys() - shares),
+            files_without_row=frozenset(on_disk - known),
+            rows_without_file=frozenset(id_ for id_, row in kept.items() if row.state == "sealed") - on_disk,
+            shares_without_row=shares - known,
+            rows_without_share=frozenset(kept.keys() - shares),
         )
 
     async def _enter(self, report: Report) -> None:

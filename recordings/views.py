@@ -133,11 +133,8 @@ class Views:
     async def _shown(self, rows: Sequence[RecordingRow]) -> list[RecordingView]:
         names = await self._names_of(sorted({row.clinician for row in rows}))
         tracks = await self._catalogue.sealed_tracks([row.id for row in rows])
-        views = []
-        for row in rows:
-            rule = await self._rules.of(row)
-            views.append(self._view(row, names.get(row.clinician, ""), tracks.get(row.id, []), rule))
-        return views
+        rule_of = await self._rules.in_force()
+        return [self._view(row, names.get(row.clinician, ""), tracks.get(row.id, []), rule_of(row)) for row in rows]
 
     def _view(self, row: RecordingRow, name: str, tracks: Sequence[StoredFile], rule: Rule) -> RecordingView:
         gone = row.state in (State.DELETING, State.DELETED)

@@ -175,7 +175,7 @@ class VisitNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the libr
 
     def _throttled(self, socket: Socket, event: Any) -> None:
         if not socket.bucket.take(self._clock.steady()):
-            self._sockets.send_away(socket, "slow_down")
+            self._sockets.slow_down(socket)
             log.warning("socket.flood", participant=socket.participant, user=socket.caller.id)
             if event not in _ALWAYS:
                 raise SlowDown

@@ -27,8 +27,8 @@ class Carrier(Protocol):
         """Send one event; returns when the one before has left."""
         ...
 
-    async def hang_up(self, sid: str) -> None:
-        """Say goodbye and close the connection."""
+    async def hang_up(self, sid: str, *, for_good: bool) -> None:
+        """Close the connection; `for_good`: the page is told not to connect again by itself."""
         ...
 
 
@@ -45,6 +45,7 @@ class Socket:
     waiting: deque[Event] = field(default_factory=deque)
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     closing: bool = False
+    for_good: bool = True
     answering: int = 0  # events of its own that have no answer yet
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     writer: asyncio.Task[None] | None = None
@@ -176,9 +177,10 @@ class Sockets:
             socket.push(event, payload)
             socket.close()
 
-    def send_away(self, socket: Socket, event: str) -> None:
-        """One last word, then the connection closes."""
-        self._send_away(socket, event, {})
+    def slow_down(self, socket: Socket) -> None:
+        """One last word to a socket that says too much, then it is cut; its page may come back."""
+        socket.for_good = False
+        self._send_away(socket, "slow_down", {})
 
     def _unseat(self, socket: Socket) -> Any:
         if socket.here is None or self._seats.get(socket.here.participant) is not socket:
@@ -216,15 +218,17 @@ class Sockets:
                 while socket.answering:
                     socket.answered.clear()
                     await socket.answered.wait()
-                await carrier.hang_up(socket.sid)
+                await carrier.hang_up(socket.sid, for_good=socket.for_good)
         except TimeoutError:
             pass  # it is aborted either way
         socket.abort()
 
     async def close(self) -> None:
-        """Send everybody away and wait for every writer."""
+        """Drop every connection, so that pages come back after a restart, and wait for every writer."""
         for socket in tuple(self._open.values()):
             self._unseat(socket)
-            socket.close()
+            if socket.writer is not None and not socket.closing:
+                socket.writer.cancel()
+                socket.abort()
         if self._writers:
             await asyncio.wait(set(self._writers))

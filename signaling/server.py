@@ -181,11 +181,12 @@ class SignallingServer:
         eio_sid = self._server.manager.eio_sid_from_sid(sid, NAME)
         await self._drained(eio_sid)
 
-    async def hang_up(self, sid: str) -> None:
-        """Say goodbye and close; what was sent before goes out first."""
+    async def hang_up(self, sid: str, *, for_good: bool) -> None:
+        """Close; what was sent before goes out first. A goodbye keeps the page from connecting again by itself."""
         eio_sid = self._server.manager.eio_sid_from_sid(sid, NAME)
         plain = self._plain(eio_sid)
-        await self._server.disconnect(sid, namespace=NAME)
+        if for_good:
+            await self._server.disconnect(sid, namespace=NAME)
         await self._drained(eio_sid)
         if plain is not None:
             await plain.close()

@@ -160,6 +160,10 @@ class Config(_Section):
                 not server.loopback and server.tls_certificate is None and not server.trusted_proxies,
                 "server.host is not loopback: give server.tls_certificate and tls_key, or server.trusted_proxies",
             ),
+            (
+                not server.loopback and not self.https,
+                "server.public_url must be https:// where people come from beyond loopback",
+            ),
             (self.demo and not server.loopback, "demo runs on loopback only"),
             (bool(mail.host) and not mail.sender, "mail.sender is missing"),
             (

@@ -218,7 +218,10 @@ async def open_base(config: Config, clock: Clock) -> AsyncIterator[Base]:
 
 @asynccontextmanager
 async def open_house(config: Config, clock: Clock, cost: Cost | None = None) -> AsyncIterator[House]:
-    """The base, and the rooms that decide. `cost`: of a password hash. Raises as `open_base`, and ConfigRefused for a secret's file."""
+    """The base, and the rooms that decide. `cost`: of a password hash.
+
+    Raises as `open_base`, and ConfigRefused for a secret's file.
+    """
     async with open_base(config, clock) as base:
         carriers = await asyncio.to_thread(carriers_of, config.mail, config.sms)
         outbox = Outbox(**base.common(), fields=base.fields, bus=base.bus, carriers=carriers, entropy=ENTROPY)

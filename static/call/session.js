@@ -80,8 +80,9 @@ export class Session extends EventTarget {
 
   /** Keep exactly one connection, to the one admitted beside me. @param {import("../state/visit.js").Person | null} person @param {boolean} admitted */
   #meet(person, admitted) {
+    if (admitted && person && !person.online) return; // away for now: what runs between us needs no server and goes on
     const here = admitted && person && person.page ? `${person.participant} ${person.page}` : null;
-    if (here === this.#with || (here && !person?.online)) return;
+    if (here === this.#with) return;
     this.#part();
     if (!here || !person || !this.view) return;
     const wanted = person.participant;

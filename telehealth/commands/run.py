@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from telehealth.audit.faults import LogMismatch
 from telehealth.clock import SystemClock
 from telehealth.commands import control, parser
 from telehealth.commands.config import config_of
@@ -35,6 +36,14 @@ def main(argv: Sequence[str]) -> int:
         said = Said({"error": "config", "faults": refused.faults}, [*lines, "See: telehealth doctor"], USAGE)
     except Refusal as refusal:
         said = refused_said(refusal)
+    except LogMismatch as mismatch:
+        lines = ["The audit log on disk is not what was signed; nothing is opened.", str(mismatch)]
+        said = Said(
+            {"error": "log_mismatch", "message": str(mismatch)}, [*lines, "See: telehealth audit verify"], FAILED
+        )
+    except OSError as error:
+        what = f"{error.strerror or type(error).__name__}: {error.filename or 'a file'}"
+        said = Said({"error": "os_error", "message": what}, [what, "See: telehealth doctor"], FAILED)
     stream = sys.stdout if said.exit == 0 or args.json else sys.stderr
     print(said.text(as_json=args.json), file=stream)
     return said.exit

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from telehealth.audit.faults import LogMismatch
 from telehealth.commands.config import config_of
 from telehealth.commands.grammar import Subparsers, verb
 from telehealth.commands.said import FAILED, OK, USAGE, refusal_lines
@@ -65,6 +66,8 @@ def _run(config: Config, *, as_json: bool) -> int:
         return FAILED
     except Refusal as refusal:
         return _say_no(refusal.code, refusal_lines(refusal))
+    except LogMismatch as mismatch:
+        return _say_no("log_mismatch", ["The audit log on disk is not what was signed.", str(mismatch)])
     except OSError as error:
         return _say_no("os_error", [_explain(error, config)])
     return OK

@@ -158,8 +158,12 @@ class RecordingRun:
 
     async def _pause(self, state: RecordingState, code: str) -> None:
         async with state.orders:
-            if state.recording is not None and state.pauses:
+            if state.recording is None or not state.pauses:
+                return
+            try:
                 await self._desk.rooms.recorder.pause(state.recording, code)
+            except Refusal as refusal:  # it has ended already: nothing is stored either way
+                log.warning("recording.pause_refused", recording=state.recording, code=refusal.code)
 
     def clear(self, code: str) -> None:
         """One reason to pause less; with the last one gone the recording goes on."""
@@ -179,7 +183,12 @@ class RecordingRun:
         async with state.orders:
             if state.phase is not RecordingPhase.STARTING or state.recording is None:
                 return
-            await self._desk.rooms.recorder.resume(state.recording)
+            try:
+                await self._desk.rooms.recorder.resume(state.recording)
+            except Refusal as refusal:
+                log.error("alarm.recording_not_resumed", recording=state.recording, code=refusal.code)
+                self._ring(state, True, refusal.code)
+                return
         self._count_stored(state)
 
     def finish(self, reason: str) -> None:

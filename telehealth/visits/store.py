@@ -1,5 +1,6 @@
 """Visits, participants and consents in the database; identifying columns are sealed here and opened here."""
 
+import operator
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
@@ -84,12 +85,12 @@ class VisitStore:
         """Visits in order of time, then id, after the given place."""
         columns = visits.c
         wanted = [
-            condition
-            for value, condition in (
-                (filters.clinician, columns.clinician_id == filters.clinician),
-                (filters.state, columns.state == filters.state),
-                (filters.since, columns.scheduled_at >= filters.since),
-                (filters.until, columns.scheduled_at < filters.until),
+            compare(column, value)
+            for value, compare, column in (
+                (filters.clinician, operator.eq, columns.clinician_id),
+                (filters.state, operator.eq, columns.state),
+                (filters.since, operator.ge, columns.scheduled_at),
+                (filters.until, operator.lt, columns.scheduled_at),
             )
             if value is not None
         ]

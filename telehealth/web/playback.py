@@ -8,12 +8,14 @@ from typing import Annotated, Literal
 from aiohttp import web
 from pydantic import Field, StringConstraints
 
-from telehealth.errors import NotFound
+from telehealth.errors import NotFound, Refusal
+from telehealth.log import get_logger
 from telehealth.web.models import Asked, Moment, Nothing, Told
 from telehealth.web.problems import GrantNeeded, RangeRefused, problem
 from telehealth.web.route import Answer, Ask, Route, Who
 
 Purpose = Literal["treatment", "quality", "legal", "patient_request"]
+log = get_logger(__name__)
 _RANGE = re.compile(r"bytes=(\d{1,18})?-(\d{1,18})?")
 
 
@@ -101,13 +103,23 @@ async def play_track(ask: Ask[Nothing, TrackQuery]) -> web.StreamResponse:
     if asked:
         stream.headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     async with aclosing(room.read_range(ask.caller, ask.query.grant, track, start, end)) as pieces:
-        first = await anext(pieces, b"")  # what refuses, refuses before the status line
+        first = await anext(pieces, b"")  # what refuses at once, refuses before the status line
         await stream.prepare(ask.http)
-        await stream.write(first)
-        async for piece in pieces:
-            await stream.write(piece)
-    await stream.write_eof()
+        try:
+            await stream.write(first)
+            async for piece in pieces:
+                await stream.write(piece)
+            await stream.write_eof()
+        except Refusal as refusal:
+            _break_off(ask.http, refusal)
     return stream
+
+
+def _break_off(request: web.Request, refusal: Refusal) -> None:
+    """The grant ended, or a tag failed, underway: the player must see a broken answer, not a short file."""
+    log.warning("playback.broken_off", code=refusal.code)
+    if request.transport is not None:
+        request.transport.abort()
 
 
 ROUTES = (

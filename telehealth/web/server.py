@@ -63,7 +63,6 @@ RUNNER: dict[str, Any] = {
     "access_log": None,
     "keepalive_timeout": KEEP_ALIVE_SECONDS,
     "shutdown_timeout": SHUTDOWN_SECONDS,
-    "handler_cancellation": True,
     "auto_decompress": False,
 }
 

@@ -1,14 +1,18 @@
 """A signalling server on loopback for every test."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import io
+import logging
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+import structlog
 
+from telehealth.log import configure
 from tests.signaling.socket_house import SocketHouse, open_socket_house
-from tests.telehealth.visits.visit_house import LONG, SHORT, migrated
+from tests.telehealth.visits.visit_house import CANARY, LONG, SHORT, migrated
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +20,18 @@ def socket_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     database = tmp_path_factory.mktemp("sockets-schema") / "telehealth.db"
     asyncio.run(migrated(database))
     return database
+
+
+@pytest.fixture(autouse=True)
+def log_text() -> Iterator[io.StringIO]:
+    """What the server writes to its log: never a patient's name, never a traceback."""
+    text, handlers = io.StringIO(), logging.root.handlers[:]
+    configure(text)
+    yield text
+    logging.root.handlers[:] = handlers
+    structlog.reset_defaults()
+    assert CANARY not in text.getvalue()
+    assert "Traceback" not in text.getvalue()
 
 
 @pytest.fixture

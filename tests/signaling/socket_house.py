@@ -104,8 +104,8 @@ class Browser:
 
 
 class SocketHouse:
-    def __init__(self, place: Place, sockets: Sockets, server: SignallingServer, url: str, stack: AsyncExitStack) -> None:
-        self.place, self.sockets, self.server, self.url = place, sockets, server, url
+    def __init__(self, place: Place, sockets: Sockets, doors: Doors, url: str, stack: AsyncExitStack) -> None:
+        self.place, self.sockets, self.doors, self.url = place, sockets, doors, url
         self._stack = stack
 
     async def browser(self, who: Staff | Guest | None, auth: Any, *, origin: str | None = ORIGIN) -> Browser:
@@ -155,4 +155,4 @@ async def open_socket_house(folder: Path, template: Path, settings: Settings, st
     stack.push_async_callback(server.close)
     port = runner.addresses[0][1]
     browsers = await stack.enter_async_context(AsyncExitStack())
-    return SocketHouse(place, sockets, server, f"http://127.0.0.1:{port}", browsers)
+    return SocketHouse(place, sockets, doors, f"http://127.0.0.1:{port}", browsers)

@@ -270,16 +270,19 @@ class Story:
             page.goto(f"{self.house.url}/recordings/{self.recording}")
             page.click("#play")
             self.admin.wait_for(
-                "() => [...document.querySelectorAll('.players video')].length === 2 && [...document.querySelectorAll('.players video')].every(v => v.currentTime > 1)",
+                "() => { const all = [...document.querySelectorAll('.players video')];"
+                " return all.length === 2 && all.every((v) => v.currentTime > 1); }",
                 seconds=20,
             )
         with self.steps.step("and seeks: right colours, in step"):
             page.click("#toggle")
             page.evaluate(
-                "() => { const p = document.querySelector('#position'); p.value = '6'; p.dispatchEvent(new Event('input')); }"
+                "() => { const p = document.querySelector('#position'); p.value = '6';"
+                " p.dispatchEvent(new Event('input')); }"
             )
             self.admin.wait_for(
-                "() => [...document.querySelectorAll('.players video')].every(v => !v.seeking && v.readyState >= 2 && v.currentTime > 4)"
+                "() => [...document.querySelectorAll('.players video')]"
+                ".every((v) => !v.seeking && v.readyState >= 2 && v.currentTime > 4)"
             )
             page.wait_for_timeout(300)
             for role, colour in (("patient", ORANGE), ("clinician", BLUE)):

@@ -112,6 +112,7 @@ class House:
     )
     wrap: Any = None  # put between the service and its partners, for faults
     log_files: Any = None
+    alone: bool = False  # only the patient is recorded: fewer files, fewer steps
     fresh: bool = True
 
     async def open(self) -> None:
@@ -232,6 +233,10 @@ class House:
     # People
 
     @property
+    def parties(self) -> tuple[Somebody, ...]:
+        return (self.patient,) if self.alone else (self.patient, self.doctor)
+
+    @property
     def admin(self) -> Caller:
         return Caller("user", "usr_admin", "admin", session="ses_admin", address="192.0.2.1", device="browser")
 
@@ -246,7 +251,7 @@ class House:
             "visit": self.visit,
             "clinician": self.clinician,
             "patient_lookup": PATIENT,
-            "parties": (self.patient, self.doctor),
+            "parties": self.parties,
             "purpose": "treatment_record",
             "consents": (
                 Yes(self.patient.participant, self.clock.now()),
@@ -258,8 +263,7 @@ class House:
 
     def speak(self, recording: str, seconds: float = 1.0, sinks: Sequence[Any] = ()) -> list[Any]:
         """Both send Opus packets for so long; the clock goes with them. Returns their sinks, to be used again."""
-        people = (self.patient, self.doctor)
-        found = list(sinks) or [self.service.sink(recording, person.participant) for person in people]
+        found = list(sinks) or [self.service.sink(recording, person.participant) for person in self.parties]
         for _ in range(round(seconds * 50)):
             self.clock.move(seconds=0.02)
             for sink in found:

@@ -1,5 +1,7 @@
 """What is due goes, in every state; what does not fit together is reported and left alone."""
 
+import asyncio
+
 from recordings_house import Ear, House
 
 from recordings.sweeper import Discord
@@ -47,6 +49,20 @@ async def test_one_change_of_the_key_store_ends_a_whole_batch(house: House) -> N
     assert buckets_before >= 1
     rows = [await house.service.catalogue.recording(recording) for recording in recordings]
     assert len({row.destruction["changes"][0]["old"] for row in rows if row.destruction}) == 1
+
+
+async def test_a_sweep_and_a_wish_at_once_delete_once(house: House) -> None:
+    recording = await house.recorded(0.1)
+    house.clock.move(days=31)
+    await asyncio.gather(
+        house.service.sweep(),
+        house.service.delete(house.admin, recording, "error"),
+        house.service.finish_deletions(),
+        return_exceptions=True,
+    )
+    done = [entry for entry in await house.entries("recording.delete") if entry.outcome == "done"]
+    assert len(done) == 1
+    assert (await house.service.catalogue.recording(recording)).state == "deleted"
 
 
 async def test_orphans_are_reported_and_not_deleted(house: House) -> None:

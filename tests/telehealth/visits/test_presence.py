@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from telehealth.errors import NotFound, WrongState
 from telehealth.audit.faults import LogUnavailable
+from telehealth.errors import NotFound, WrongState
 from telehealth.events import LinkRevoked, SessionEnded
 from telehealth.visits.faults import ClinicianOnly, DetailsMissing, LinkOver, Removed, VisitFull, VisitOver
 from telehealth.visits.states import ParticipantState

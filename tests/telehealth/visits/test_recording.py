@@ -8,8 +8,8 @@ from recordings.refusals import DiskFull
 from telehealth.audit.faults import LogUnavailable
 from telehealth.errors import WrongState
 from telehealth.visits.consent import AlreadyAnswered, NotAsked
-from telehealth.visits.neighbours import Settings
 from telehealth.visits.faults import LegNotWanted, NobodyElse, NotAdmitted
+from telehealth.visits.neighbours import Settings
 from telehealth.visits.receipts import ReceiptInvalid
 from telehealth.visits.states import ParticipantState
 from tests.telehealth.visits.visit_house import LONG, Call, Place

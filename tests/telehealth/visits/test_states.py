@@ -1,5 +1,7 @@
 """The tables of states: whatever people try, in any order."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,7 +45,7 @@ def test_what_is_over_stays_over(steps: list[VisitStep], state: VisitState) -> N
 @given(st.lists(st.sampled_from([step for step in ParticipantStep if step is not ParticipantStep.HOST])))
 def test_a_patient_is_admitted_only_from_the_waiting_room(steps: list[ParticipantStep]) -> None:
     passed = walk(PARTICIPANT, ParticipantState.INVITED, steps)
-    for before, now in zip(passed, passed[1:], strict=False):
+    for before, now in pairwise(passed):
         if now is ParticipantState.ADMITTED and before is not ParticipantState.ADMITTED:
             assert before is ParticipantState.WAITING
 

@@ -4,14 +4,13 @@ import asyncio
 import base64
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import os
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -325,7 +324,9 @@ class Place:
 
     async def booked(self, staff: Staff, **changes: Any) -> tuple[Visit, Guest]:
         """A visit and its patient, who has passed the code and said where they are."""
-        asked = NewVisit(**{"patient": NewPatient(CANARY, "canary@example.org"), "passcode": "blue-river-42", **changes})
+        asked = NewVisit(
+            **{"patient": NewPatient(CANARY, "canary@example.org"), "passcode": "blue-river-42", **changes}
+        )
         visit, issued = await self.booking.create(await self.caller(staff), asked)
         return visit, await self.guest(visit.id, issued.id, issued.token.reveal())
 

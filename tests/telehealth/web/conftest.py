@@ -87,7 +87,7 @@ async def desk(config: Config) -> AsyncIterator[Desk]:
     async with open_house(config, SystemClock(), Cost(1, 64, 1)) as house:
         app = make_app(rooms_of(house, Metrics(), {}, None), site_of(house.config, ROOT))
         server = TestServer(app)
-        await server.start_server(**{name: value for name, value in RUNNER.items() if name != "handler_cancellation"})
+        await server.start_server(**RUNNER)
         try:
             yield Desk(house, server)
         finally:
