@@ -30,7 +30,7 @@ from recordings.views import NamesOf, PageView, RecordingView, Views, Wanted
 from telehealth.access import Action as Act
 from telehealth.access import Caller, only_own, require
 from telehealth.audit.actions import Action
-from telehealth.audit.entry import Code, Entry, Outcome
+from telehealth.audit.entry import Entry, Outcome
 from telehealth.audit.log import AuditLog
 from telehealth.clock import Clock
 from telehealth.errors import NotFound
@@ -290,14 +290,6 @@ class RecordingService:
         return row
 
 
-def _entry(action: Action, caller: Caller, row: RecordingRow, detail: dict[str, Code] | None = None) -> Entry:
+def _entry(action: Action, caller: Caller, row: RecordingRow) -> Entry:
     patient = row.patient_lookup.hex()
-    return Entry(
-        action,
-        Outcome.DONE,
-        caller.actor(),
-        visit=row.visit,
-        recording=row.id,
-        patient=patient,
-        detail=detail or {},
-    )
+    return Entry(action, Outcome.DONE, caller.actor(), visit=row.visit, recording=row.id, patient=patient)

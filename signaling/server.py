@@ -75,8 +75,7 @@ class PlainWebSocket:
         self._bucket = TokenBucket(FRAMES_PER_SECOND, FRAMES_AT_ONCE, self._clock.steady())
         self._opened = self._clock.steady()
         self._environ: dict[str, Any] = {}
-        self._moved = asyncio.Event()
-        self._over = False
+        self._over = asyncio.Event()
 
     async def __call__(self, environ: dict[str, Any]) -> web.WebSocketResponse:
         self._environ = environ
@@ -86,22 +85,21 @@ class PlainWebSocket:
         return self._socket
 
     async def close(self) -> None:
-        self._end()
+        self._over.set()
         await self._socket.close()
 
     async def send(self, message: str) -> None:
         await self._socket.send_str(message)
-        self._moved.set()
 
     async def drained(self, queue: asyncio.Queue[Any]) -> None:
-        """Wait until nothing of the engine's queue is left to send, or nothing can be sent any more."""
-        while queue.qsize() and not self._over:
-            self._moved.clear()
-            await self._moved.wait()
-
-    def _end(self) -> None:
-        self._over = True
-        self._moved.set()
+        """Wait until the engine has taken and begun to send all of its queue, or nothing can be sent any more."""
+        waits = [asyncio.ensure_future(queue.join()), asyncio.ensure_future(self._over.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
 
     async def wait(self) -> str:
         """The next text frame. Raises OSError when there will be none."""
@@ -110,10 +108,10 @@ class PlainWebSocket:
             async with asyncio.timeout(None if "telehealth.joined" in self._environ else left):
                 message = await self._socket.receive()
         except BaseException:
-            self._end()
+            self._over.set()
             raise
         if message.type is not WSMsgType.TEXT or not self._bucket.take(self._clock.steady()):
-            self._end()
+            self._over.set()
             raise OSError
         text: str = message.data
         return text

@@ -58,7 +58,7 @@ def _told(verdict: "Verdict", key: str) -> Said:
 
 async def _verify(house: "House", _args: argparse.Namespace) -> Said:
     from telehealth.audit.verify import verify_folder
-    from telehealth.house import log_verifier
+    from telehealth.base import log_verifier
 
     name, key, line = await log_verifier(house.keyring)
     verdict = await asyncio.to_thread(verify_folder, house.config.places.audit, key, name)
@@ -83,7 +83,7 @@ def _verify_alone(args: argparse.Namespace, config: Config) -> Said:
 
 
 async def _own_key(config: Config) -> tuple[str, bytes, str]:
-    from telehealth.house import log_verifier, open_keyring
+    from telehealth.base import log_verifier, open_keyring
 
     _, keyring = await open_keyring(config, SystemClock())
     return await log_verifier(keyring)

@@ -18,7 +18,7 @@ def add(nouns: Subparsers, common: argparse.ArgumentParser) -> None:
 
 
 async def _status(house: "House", _args: argparse.Namespace) -> Said:
-    from telehealth.house import certificate_key, log_verifier
+    from telehealth.base import certificate_key, log_verifier
 
     ring, provider = house.keyring.status(), await house.provider.status()
     data = {

@@ -117,7 +117,7 @@ def _given_key(text: str) -> bytes:
 async def _own_key(config: Config | None) -> bytes:
     if config is None or not config.places.root_key.exists():
         raise CommandRefused("no_key", "There is no server here whose key could be asked.", "Give --key.", USAGE)
-    from telehealth.house import certificate_key, open_keyring
+    from telehealth.base import certificate_key, open_keyring
 
     _, keyring = await open_keyring(config, SystemClock())
     return await certificate_key(keyring)

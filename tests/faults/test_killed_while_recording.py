@@ -1,89 +1,89 @@
-"""The server is killed in the middle of a recording: what was said is kept, what was told is true."""
+"""The server is killed in the middle of a recording: what was shown as recorded is kept, and nobody is cut off."""
 
 import signal
+import sqlite3
 import time
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.faults.call import FRAMES, Call, call
+from tests.faults.call import Call, call
 from tests.faults.server import Server
-from tests.stories.scenes import BLUE, RATE, READ_VIDEO, decode, write_picture, write_tone
-from tests.stories.scenes import FRAMES as LOOP_FRAMES
+from tests.stories.scenes import BLUE, FRAMES, RATE, READ_VIDEO, Track, decode, write_picture, write_tone
 
 pytestmark = pytest.mark.browser
 
 SEALED_WITHIN = 5.0  # seconds after the server answers again
 LOST_AT_MOST = 1.0  # seconds before the kill
-LOOP = LOOP_FRAMES / RATE
+EARLIEST = -0.2  # a picture cannot be younger than the kill, but the camera's clock is read through a screen
+LOOP = FRAMES / RATE
 TONE = 500
 
 
-def test_a_kill_while_recording_loses_a_second_at_most_and_no_call(tmp_path: Path) -> None:
+def test_a_kill_while_recording_loses_a_second_at_most_and_cuts_nobody_off(tmp_path: Path) -> None:
     picture, tone = write_picture(tmp_path / "camera.y4m", BLUE), write_tone(tmp_path / "camera.wav", TONE)
     with Server(tmp_path) as house, call(house, picture=picture, tone=tone) as held:
-        before = seen_by(held)
+        for page in held.pages:
+            page.evaluate("() => { window.loaded = 'once'; }")
         held.record()
-        began = time.time()
-        clock = {role: frame_zero(held, role) for role in ("clinician", "patient")}
-        held.clinician.page.wait_for_timeout(max(0.0, 4 - (time.time() - began)) * 1000)
+        clocks = {"clinician": frame_zero(held, "clinician"), "patient": frame_zero(held, "patient")}
+        before = participants(house)
+        held.clinician.page.wait_for_timeout(2500)
         killed = time.time()
         assert house.stop(signal.SIGKILL) == -signal.SIGKILL
-        counted = frames(held)
-        for page in held.pages:
-            page.wait_for_timeout(800)
-        assert all(now > then + 15 for then, now in zip(counted, frames(held), strict=True)), "the call stood still"
+        held.goes_on(20)  # nobody answers on the server's ports meanwhile
         house.start()
         recording = held.clinic.recording_in("sealed", SEALED_WITHIN)
-        held.goes_on()
         assert recording["interrupted"] is True
-        assert recording["stop_reason"]
-        for role, webm in held.clinic.tracks(recording).items():
-            track = decode(webm, (TONE,))
-            last = next(seen.index for _, seen in reversed(track.pictures) if seen.index is not None)
-            lost = (killed - clock[role] - last / RATE) % LOOP
-            lost = lost - LOOP if lost > LOOP / 2 else lost
-            assert -0.3 < lost <= LOST_AT_MOST, (role, lost)
-            assert track.pictures[-1][0] > 3, (role, track.pictures[-1])
-            assert track.loudness[TONE] > 0, role
-            assert abs(track.audio_seconds - track.pictures[-1][0]) < 1.5, (role, track.audio_seconds)
-        resumes(held, before)
+        tracks = held.clinic.tracks(recording)
+        assert set(tracks) == set(clocks)
+        for role, webm in tracks.items():
+            reaches_to_the_kill(decode(webm, (TONE,)), killed - clocks[role])
+        everybody_is_back(held)
+        assert participants(house) == before
+        assert all(page.evaluate("() => window.loaded") == "once" for page in held.pages)
+        held.goes_on()
         assert house.command("audit", "verify")["exit"] == 0
         assert not held.errors
 
 
-def resumes(held: Call, before: list[tuple[str, str]]) -> None:
-    """Both pages find their way back as who they were, and the visit can be recorded anew."""
+def reaches_to_the_kill(track: Track, since_zero: float) -> None:
+    """`since_zero`: seconds from the camera's frame 0 to the kill, modulo its loop."""
+    last = next(seen.index for _, seen in reversed(track.pictures) if seen.index is not None)
+    lost = (since_zero - last / RATE - EARLIEST) % LOOP + EARLIEST
+    assert lost <= LOST_AT_MOST, lost
+    assert track.pictures[-1][0] > 2.5
+    assert abs(track.audio_seconds - track.pictures[-1][0]) < LOST_AT_MOST
+    assert track.loudness[TONE] > 0
+
+
+def everybody_is_back(held: Call) -> None:
+    """Both sockets work: nobody is shown as recorded, and a new question reaches both and is answered by both."""
     for page in held.pages:
         expect(page.locator("#light")).to_be_hidden(timeout=10_000)
-    online = "() => document.querySelector('.stage')?.dataset.link !== 'lost'"
-    for who in (held.clinician, held.patient):
-        who.wait_for(online)
     held.record()
-    assert seen_by(held) == before
     held.clinician.page.click("#record")
-    expect(held.clinician.page.locator("#light")).to_be_hidden(timeout=10_000)
+    for page in held.pages:
+        expect(page.locator("#light")).to_be_hidden(timeout=10_000)
 
 
-def seen_by(held: Call) -> list[tuple[str, str]]:
-    """Everybody's id and state, from the database's own answer to the clinician's list."""
-    return []
-
-
-def frames(held: Call) -> list[int]:
-    return [int(page.evaluate(FRAMES)) for page in held.pages]
+def participants(house: Server) -> list[tuple[str, str]]:
+    """Everybody's id and state, as the database has them."""
+    with sqlite3.connect(f"file:{house.folder / 'telehealth.db'}?mode=ro", uri=True) as connection:
+        found = connection.execute("SELECT id, state FROM participants ORDER BY id").fetchall()
+    connection.close()
+    return found
 
 
 def frame_zero(held: Call, role: str) -> float:
     """When, on the wall, this person's camera showed the frame numbered 0 (modulo the loop)."""
     who = held.clinician if role == "clinician" else held.patient
     began = []
-    for _ in range(15):
+    while len(began) < 15:
         seen = who.page.locator("#self").evaluate(READ_VIDEO)
         if seen and seen["index"] is not None:
             began.append(seen["wall"] / 1000 - seen["index"] / RATE)
         who.page.wait_for_timeout(25)
-    first = began[0]
-    shifted = sorted((one - first + LOOP / 2) % LOOP - LOOP / 2 for one in began)
-    return first + shifted[len(shifted) // 2]
+    shifted = sorted((one - began[0] + LOOP / 2) % LOOP - LOOP / 2 for one in began)
+    return began[0] + shifted[len(shifted) // 2]

@@ -229,7 +229,7 @@ async def test_a_flood_is_slowed_then_cut_and_the_call_of_the_other_goes_on(hous
 
 async def test_a_little_too_much_is_answered_slow_down(house: SocketHouse) -> None:
     _, patient = await house.call()
-    for _ in range(180):  # in less time than gives another hundred
+    for _ in range(150):  # in less time than gives another hundred
         await patient.client.emit("ping", {}, namespace="/visit")
     await patient.event("slow_down")
     await patient.closed()

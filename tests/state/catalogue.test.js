@@ -21,3 +21,10 @@ test("every key a page asks for exists, and no markup is built from text", () =>
     }
   }
 });
+
+test("no file of pages or words is longer than 300 lines", () => {
+  const root = new URL("../../static/", import.meta.url);
+  for (const name of readdirSync(root, { recursive: true }).filter((one) => one.endsWith(".js"))) {
+    assert.ok(readFileSync(new URL(name, root), "utf8").split("\n").length <= 301, name);
+  }
+});
