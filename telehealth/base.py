@@ -16,12 +16,21 @@ from telehealth.audit.note import verifier_key
 from telehealth.clock import Clock
 from telehealth.config import Config
 from telehealth.durable import private_folder
+from telehealth.errors import Reason, Refusal
 from telehealth.events import Bus
 from telehealth.keys.fields import FieldCipher
 from telehealth.keys.file import FileProvider, prepare_root
 from telehealth.keys.keyring import Keyring
 from telehealth.keys.keystore import KeyStore
 from telehealth.store.engine import Store
+
+
+class RootKeyInvalid(Refusal):
+    """The root key's file holds something else."""
+
+    code = "root_key_invalid"
+    reason = Reason.UNAVAILABLE
+    message = "The file at places.root_key is no key. Restore it from its copy: nothing opens without it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +53,11 @@ class Base:
 
 
 async def open_keyring(config: Config, clock: Clock) -> tuple[FileProvider, Keyring]:
-    """The provider and its keyring, started. Raises KeysExposed, WrongRoot, ValueError, OSError."""
-    root = await asyncio.to_thread(prepare_root, config.places.root_key)
+    """The provider and its keyring, started. Raises KeysExposed, WrongRoot, RootKeyInvalid, OSError."""
+    try:
+        root = await asyncio.to_thread(prepare_root, config.places.root_key)
+    except ValueError:
+        raise RootKeyInvalid from None  # the cause would quote the file
     provider = FileProvider(config.places.keys / "provider", root)
     await provider.start()
     keyring = Keyring(config.places.keys / "ring", provider, clock)

@@ -92,6 +92,20 @@ class Media(_Section):
     turn_secret_file: Path | None = None  # shared secret of coturn (REST credentials)
     turn_minutes: Minutes = 60
 
+    @field_validator("host")
+    @classmethod
+    def _address(cls, host: str) -> str:
+        ip_address(host)
+        return host
+
+    @field_validator("public_addresses")
+    @classmethod
+    def _addresses(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        for address in addresses:
+            if ip_address(address).is_unspecified:
+                raise ValueError("an address that browsers can reach")
+        return addresses
+
 
 class Visits(_Section):
     early_minutes: Annotated[int, Field(ge=0, le=1440)] = 15  # a link opens that long before the time
@@ -163,6 +177,10 @@ class Config(_Section):
             (
                 not server.loopback and not self.https,
                 "server.public_url must be https:// where people come from beyond loopback",
+            ),
+            (
+                ip_address(self.media.host).is_unspecified and not self.media.public_addresses,
+                "media.public_addresses is needed where media.host names no single address",
             ),
             (self.demo and not server.loopback, "demo runs on loopback only"),
             (bool(mail.host) and not mail.sender, "mail.sender is missing"),

@@ -1,6 +1,6 @@
 // Camera, microphone and speaker: asked for once, switched at will, missing ones never stop anybody.
 
-/** @typedef {"no_camera" | "no_microphone" | "blocked" | "busy" | null} Trouble */
+/** @typedef {"no_camera" | "no_microphone" | "nothing" | "blocked" | "busy" | null} Trouble */
 
 const VIDEO = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30, max: 30 } };
 const AUDIO = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
@@ -32,14 +32,16 @@ export class Devices extends EventTarget {
       return await navigator.mediaDevices.getUserMedia(wish);
     } catch (error) {
       const name = error instanceof DOMException ? error.name : "";
-      this.trouble = name === "NotAllowedError" ? "blocked" : name === "NotReadableError" ? "busy" : "no_camera";
+      this.trouble = name === "NotAllowedError" ? "blocked" : name === "NotReadableError" ? "busy" : "nothing";
       return null;
     }
   }
 
   /** @param {"audio" | "video"} kind @param {MediaStreamTrack | null} track */
   #take(kind, track) {
-    if (this[kind] !== track) this[kind]?.stop();
+    const before = this[kind];
+    if (before !== track) before?.stop();
+    if (kind === "audio" && before && track) track.enabled = before.enabled; // muted stays muted
     this[kind] = track;
     // A phone call or an unplugged headset ends or mutes the track: say so, one tap brings it back.
     track?.addEventListener("ended", () => this.#changed());
@@ -59,7 +61,6 @@ export class Devices extends EventTarget {
     const stream = await this.#ask(kind === "audio" ? { audio: this.#audioWish() } : { video: this.#videoWish() });
     if (!stream) return this.#changed();
     const fresh = stream.getTracks()[0];
-    fresh.enabled = this[kind]?.enabled ?? true;
     this.#take(kind, fresh);
     this.#changed();
   }

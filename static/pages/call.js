@@ -1,11 +1,12 @@
 // The clinician's side of a visit.
 import { Devices } from "../call/devices.js";
 import { Session } from "../call/session.js";
+import { isWayOut } from "../state/join.js";
 import { knocking, partner } from "../state/visit.js";
 import { noticeArrival, titleBadge } from "../ui/arrivals.js";
 import { askPurpose } from "../ui/asking.js";
 import { callRoom } from "../ui/callroom.js";
-import { ask, fill, h } from "../ui/dom.js";
+import { ask, fill, h, refill } from "../ui/dom.js";
 import { clock, t, wordsFor } from "../ui/i18n.js";
 import { icon } from "../ui/icons.js";
 import { panelFrame } from "../ui/panel.js";
@@ -46,8 +47,8 @@ function draw() {
   for (const person of here) if (!waiting.has(person.participant)) noticeArrival({ visit, name: "" });
   waiting = new Set(here.map((person) => person.participant));
   titleBadge(t("call.title"), here.length);
-  fill(door, ...here.map(knock));
-  fill(facts, ...about(view));
+  refill(door, ...here.map(knock));
+  refill(facts, ...about(view));
   if (here.length && !panel.isConnected) togglePeople();
   const running = ["asking", "starting", "recording", "paused"].includes(view.recording.state);
   fill(record, h("span", { class: "disc" }, icon(running ? "stop" : "record")), h("span", {}, t(running ? "record.stop" : "record.ask")));
@@ -121,6 +122,6 @@ function over(reason) {
   if (reason === "ended" || reason === "left") location.assign("/visits");
   else {
     fill(document.body, h("main", { class: "narrow centre" }, h("div", { class: "card stack" },
-      h("h1", {}, t("over.title")), h("p", {}, wordsFor(reason)), h("a", { class: "button primary", href: "/visits" }, t("nav.visits")))));
+      h("h1", {}, t("over.sorry")), h("p", { role: "alert" }, isWayOut(reason) ? t(/** @type {any} */ (`over.${reason}`)) : wordsFor(reason)), h("a", { class: "button primary", href: "/visits" }, t("nav.visits")))));
   }
 }

@@ -2,12 +2,12 @@
 import { Devices } from "../call/devices.js";
 import { Session } from "../call/session.js";
 import { call, codeOf, Problem } from "../net/api.js";
-import { DOTS, next, secondsUntil, START } from "../state/join.js";
+import { DOTS, isWayOut, next, secondsUntil, START } from "../state/join.js";
 import { place } from "../state/visit.js";
-import { deviceFields } from "../ui/asking.js";
+import { deviceChoices, levelMeter } from "../ui/asking.js";
 import { callRoom } from "../ui/callroom.js";
 import { chime } from "../ui/arrivals.js";
-import { field, fill, h } from "../ui/dom.js";
+import { field, fill, h, refill } from "../ui/dom.js";
 import { clock, day, length, t, wordsFor } from "../ui/i18n.js";
 import { about, openPage } from "../ui/shell.js";
 
@@ -94,7 +94,7 @@ function askCode() {
       setTimeout(() => {
         send.disabled = false;
         send.textContent = t("join.again");
-      }, Math.max(5000, secondsUntil(minted.resend_after, Date.now()) * 1000));
+      }, minted.resend_after ? Math.max(1000, secondsUntil(minted.resend_after, Date.now()) * 1000) : 5000);
       input.focus();
     } catch (problem) {
       error.textContent = wordsFor(codeOf(problem));
@@ -123,11 +123,13 @@ function askCode() {
 
 async function checkDevices() {
   const stop = new AbortController();
+  let metering = new AbortController();
   const video = h("video", { autoplay: true, playsinline: true });
   video.muted = true;
   const trouble = h("p", { class: "note warn", role: "status", hidden: true });
   const fields = h("div", { class: "stack" });
-  const sound = h("button", { type: "button", onclick: chime }, t("devices.play"));
+  const level = h("div", { class: "field" });
+  const sound = h("button", { class: "small", type: "button", onclick: chime }, t("devices.play"));
   const line = h("p", { class: "small quiet", role: "status", id: "line" }, t("devices.line.checking"));
   const where = h("input", { id: "where", required: true, maxlength: 200, autocomplete: "street-address" });
   const callback = h("input", { id: "callback-number", required: true, maxlength: 40, type: "tel", autocomplete: "tel" });
@@ -135,8 +137,9 @@ async function checkDevices() {
   const button = h("button", { class: "primary wide", type: "submit", id: "ready" }, t("join.ready"));
   const retry = h("button", { type: "button", hidden: true, onclick: () => devices.open() }, t("devices.retry"));
   card(h("h1", {}, t("join.devices")), h("p", { class: "quiet" }, t("join.devices.text")),
-    h("div", { class: "preview" }, h("span", {}, t("devices.nopicture")), video), trouble, fields,
-    h("div", { class: "actions" }, sound, retry), line,
+    h("div", { class: "preview" }, h("span", {}, t("devices.nopicture")), video), level, trouble, retry,
+    h("div", { class: "actions between" }, line, sound),
+    h("details", {}, h("summary", {}, t("devices.choose")), fields),
     h("form", { class: "stack", onsubmit: ready },
       field(t("join.where"), where, t("join.where.hint")), field(t("join.callback"), callback, t("join.callback.hint")), error, button));
   const show = async () => {
@@ -145,7 +148,11 @@ async function checkDevices() {
     trouble.hidden = !devices.trouble;
     retry.hidden = !devices.trouble;
     trouble.textContent = devices.trouble ? t(/** @type {any} */ (`trouble.${devices.trouble}`)) : "";
-    fill(fields, ...deviceFields(devices, await devices.list(), [video], stop.signal));
+    level.hidden = !devices.audio;
+    metering.abort();
+    metering = new AbortController();
+    fill(level, h("span", { class: "small" }, t("devices.level")), levelMeter(devices.audio, AbortSignal.any([stop.signal, metering.signal])));
+    refill(fields, ...deviceChoices(devices, await devices.list(), [video]));
   };
   devices.addEventListener("change", show, { signal: stop.signal });
   await devices.open();
@@ -210,11 +217,11 @@ function inCall() {
 function over() {
   devices.close();
   sessionStorage.removeItem("ready");
-  const back = way.reason === "left";
-  const known = ["ended", "left", "removed", "link_revoked", "signed_out", "visit_full"];
-  const reason = known.includes(way.reason ?? "") ? way.reason : "ended";
-  card(h("h1", {}, t("over.title")), h("p", {}, t(/** @type {any} */ (`over.${reason}`))),
-    back && h("button", { class: "primary", onclick: () => location.reload() }, t("over.back")));
+  const reason = way.reason ?? "ended";
+  const good = ["ended", "left", "visit_over"].includes(reason);
+  const again = ["left", "visit_full"].includes(reason) || !isWayOut(reason);
+  card(h("h1", {}, t(good ? "over.title" : "over.sorry")), h("p", {}, isWayOut(reason) ? t(/** @type {any} */ (`over.${reason}`)) : wordsFor(reason)),
+    again && h("button", { class: "primary", onclick: () => location.reload() }, t(reason === "left" ? "over.back" : "over.again")));
 }
 
 function unknown() {

@@ -2,7 +2,7 @@
 import { Playback } from "../call/playback.js";
 import { call, codeOf } from "../net/api.js";
 import { ask, field, fill, h, tell } from "../ui/dom.js";
-import { dayAndTime, length, size, t, wordsFor } from "../ui/i18n.js";
+import { dayAndTime, length, size, t, wordsFor, wordsForReason } from "../ui/i18n.js";
 import { icon } from "../ui/icons.js";
 import { staffPage } from "../ui/shell.js";
 
@@ -44,7 +44,7 @@ function pairs() {
     [t("recordings.length"), length(recording.milliseconds / 1000)],
     [t("recordings.clinician"), recording.clinician.name],
     [t("recordings.size"), size(recording.bytes)],
-    [t("recording.stopped"), recording.stop_reason && t(/** @type {any} */ (`reason.${recording.stop_reason}`))],
+    [t("recording.stopped"), recording.stop_reason && wordsForReason(recording.stop_reason)],
     [t("recording.tracks"), recording.tracks.map((/** @type {any} */ one) => t(/** @type {any} */ (`role.${one.role}`))).join(", ")],
     [t("recordings.due"), recording.retention.due_at && dayAndTime(recording.retention.due_at)],
     [t("recording.hold"), recording.hold && `${recording.hold.reason} (${dayAndTime(recording.hold.at)})`],

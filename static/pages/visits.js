@@ -1,14 +1,15 @@
 // The clinician's day: who is booked, who waits since when.
 import { call, codeOf, query } from "../net/api.js";
 import { connect } from "../net/socket.js";
-import { fill, h, tell } from "../ui/dom.js";
+import { fill, h, refill, tell } from "../ui/dom.js";
 import { clock, day, t, wordsFor } from "../ui/i18n.js";
 import { staffPage } from "../ui/shell.js";
 import { bookDialog, editDialog, linkDialog } from "../ui/booking.js";
 import { arrivals, noticeArrival, titleBadge } from "../ui/arrivals.js";
 
 const { session, main } = await staffPage("visits.title");
-const list = h("ul", { class: "rows", "aria-live": "polite" });
+const list = h("ul", { class: "rows" });
+const heard = h("p", { class: "visually-hidden", role: "status" });
 const codes = h("div", { class: "stack", "aria-live": "assertive" });
 const shown = { day: localDay(new Date()) };
 /** @type {any} */
@@ -23,7 +24,7 @@ fill(main,
   h("div", { class: "page-head" }, heading,
     h("div", { class: "actions end" }, notify, dayInput,
       h("button", { class: "primary", id: "new-visit", onclick: newVisit }, t("visits.new")))),
-  codes, list);
+  heard, codes, list);
 
 /** @param {Date} date */
 function localDay(date) {
@@ -64,7 +65,7 @@ function draw() {
   const waiting = today.visits.reduce((/** @type {number} */ sum, /** @type {any} */ one) => sum + one.waiting.length, 0);
   titleBadge(t("visits.title"), waiting);
   fill(codes, ...today.codes.map(spokenCode));
-  fill(list, ...(booked.length ? booked.map(row) : [h("li", { class: "empty" }, t("visits.none"))]));
+  refill(list, ...(booked.length ? booked.map(row) : [h("li", { class: "empty" }, t("visits.none"))]));
 }
 
 /** @param {any} minted */
@@ -111,7 +112,9 @@ function acts(visit, here) {
 const socket = connect({ watch: true });
 socket.on("today", (/** @type {any} */ came) => {
   if (came.revision <= today.revision && today.revision >= 0) return;
-  for (const one of arrivals(today, came)) noticeArrival(one);
+  const fresh = arrivals(today, came);
+  for (const one of fresh) noticeArrival(one);
+  if (fresh.length) heard.textContent = t("notice.text");
   const unknown = came.visits.some((/** @type {any} */ one) => !booked.find((row) => row.id === one.id));
   today = came;
   if (unknown) load();
@@ -119,5 +122,8 @@ socket.on("today", (/** @type {any} */ came) => {
 });
 socket.on("connect", () => { today = { ...today, revision: -1 }; });
 socket.on("ended", () => location.replace("/"));
+socket.on("connect_error", (/** @type {Error & {data?: {error?: string}}} */ error) => {
+  if (error.data?.error === "unauthenticated") location.replace("/");
+});
 await load();
 void session;

@@ -47,5 +47,10 @@ function refused(way, code) {
   return lost.includes(code) ? { ...way, step: "unknown", reason: code } : way;
 }
 
+const WAYS_OUT = ["ended", "left", "removed", "link_revoked", "link_over", "signed_out", "visit_full", "visit_over"];
+
+/** Whether leaving for this reason has words of its own. @param {string} reason */
+export const isWayOut = (reason) => WAYS_OUT.includes(reason);
+
 /** Seconds until a moment, never below zero. @param {string} moment @param {number} now milliseconds */
 export const secondsUntil = (moment, now) => Math.max(0, Math.ceil((Date.parse(moment) - now) / 1000));

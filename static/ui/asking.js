@@ -57,27 +57,31 @@ export async function previewScreen() {
 export async function askDevices(devices, outputs) {
   const all = await devices.list();
   const stop = new AbortController();
-  await ask(t("devices.title"), (close) => [
-    ...deviceFields(devices, all, outputs, stop.signal),
+  await ask(t("devices.title"), (close) => [h("div", { class: "stack" },
+    ...deviceChoices(devices, all, outputs), h("span", { class: "small" }, t("devices.level")), levelMeter(devices.audio, stop.signal)),
     h("div", { class: "actions end" }, h("button", { class: "primary", onclick: () => close(true) }, t("done"))),
   ]);
   stop.abort();
 }
 
-/** @param {import("../call/devices.js").Devices} devices @param {MediaDeviceInfo[]} all @param {HTMLMediaElement[]} outputs @param {AbortSignal} signal */
-export function deviceFields(devices, all, outputs, signal) {
+/** How loud the microphone is, until `signal` aborts. @param {MediaStreamTrack | null} track @param {AbortSignal} signal */
+export function levelMeter(track, signal) {
   const bar = h("i");
   const level = h("div", { class: "meter", role: "meter", "aria-label": t("devices.level"), "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": 0 }, bar);
-  if (devices.audio) {
-    meter(devices.audio, (value) => {
+  if (track) {
+    meter(track, (value) => {
       bar.style.setProperty("--level", value.toFixed(2));
       level.setAttribute("aria-valuenow", String(Math.round(value * 100)));
     }, signal);
   }
+  return level;
+}
+
+/** @param {import("../call/devices.js").Devices} devices @param {MediaDeviceInfo[]} all @param {HTMLMediaElement[]} outputs */
+export function deviceChoices(devices, all, outputs) {
   return [
     field(t("devices.camera"), chooser("videoinput", (id) => devices.choose("video", id), devices.video)),
     field(t("devices.microphone"), chooser("audioinput", (id) => devices.choose("audio", id), devices.audio)),
-    level,
     "setSinkId" in HTMLMediaElement.prototype && outputs.length > 0
       && field(t("devices.speaker"), chooser("audiooutput", (id) => Promise.all(outputs.map((one) => one.setSinkId(id))), null)),
   ];

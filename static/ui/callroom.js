@@ -2,7 +2,7 @@
 import { owesAnswer } from "../state/visit.js";
 import { askConsent, askDevices, previewScreen } from "./asking.js";
 import { fill, h } from "./dom.js";
-import { t, wordsFor } from "./i18n.js";
+import { t, wordsFor, wordsForReason } from "./i18n.js";
 import { chatPanel } from "./panel.js";
 import { Stage } from "./stage.js";
 
@@ -90,7 +90,7 @@ export function callRoom(session, options) {
     withdraw.hidden = !["starting", "recording", "paused"].includes(view.recording.state);
     if (view.recording.reason !== reason) {
       reason = view.recording.reason;
-      if (reason) stage.say(t(/** @type {any} */ (`reason.${reason}`)));
+      stage.say(reason ? wordsForReason(reason) : "");
     }
   });
 

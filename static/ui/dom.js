@@ -39,6 +39,17 @@ export function fill(place, ...children) {
   place.replaceChildren(...children.filter(present).map(asNode));
 }
 
+const REACHED = "a[href], button, input, select, textarea, summary, [tabindex]";
+
+/** Like `fill`, but who stands on the n-th control with the keyboard still stands there afterwards.
+ * @param {Element} place @param {...Child} children */
+export function refill(place, ...children) {
+  const held = [...place.querySelectorAll(REACHED)].indexOf(document.activeElement ?? place);
+  fill(place, ...children);
+  const again = held >= 0 ? place.querySelectorAll(REACHED)[held] : null;
+  if (again instanceof HTMLElement) again.focus();
+}
+
 /** The element with that id. @param {string} id @returns {HTMLElement} */
 export function byId(id) {
   const element = document.getElementById(id);

@@ -10,6 +10,8 @@ const NAMES = { en: "English", ar: "العربية" };
 const RIGHT_TO_LEFT = new Set(["ar"]);
 
 export const language = chosen();
+/** The reader's own region where it speaks the page's language; digits as in codes and phone numbers. */
+const LOCALE = `${navigator.languages.find((one) => one.split("-")[0] === language) ?? language}-u-nu-latn`;
 
 function chosen() {
   const kept = localStorage.getItem("language");
@@ -27,6 +29,13 @@ export function t(key, values = {}) {
 export function wordsFor(code) {
   const key = `error.${code}`;
   return key in en ? t(/** @type {Key} */ (key)) : t("error.other", { code });
+}
+
+/** Why a recording does not run, in plain words. @param {string} code @returns {string} */
+export function wordsForReason(code) {
+  const key = `reason.${code}`;
+  if (key in en) return t(/** @type {Key} */ (key));
+  return `error.${code}` in en ? wordsFor(code) : t("reason.failed");
 }
 
 /** Mark the document with its language and direction. */
@@ -53,15 +62,15 @@ export function languageChooser() {
 
 /** @param {string | Date} moment */
 export const clock = (moment) =>
-  new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" }).format(new Date(moment));
+  new Intl.DateTimeFormat(LOCALE, { hour: "2-digit", minute: "2-digit" }).format(new Date(moment));
 
 /** @param {string | Date} moment */
 export const day = (moment) =>
-  new Intl.DateTimeFormat(language, { weekday: "long", day: "numeric", month: "long" }).format(new Date(moment));
+  new Intl.DateTimeFormat(LOCALE, { weekday: "long", day: "numeric", month: "long" }).format(new Date(moment));
 
 /** @param {string | Date} moment */
 export const dayAndTime = (moment) =>
-  new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(new Date(moment));
+  new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium", timeStyle: "short" }).format(new Date(moment));
 
 /** Minutes and seconds of a length, `1:05` or `1:02:03`. @param {number} seconds */
 export function length(seconds) {
@@ -80,7 +89,7 @@ export function size(bytes) {
     value /= 1000;
     unit += 1;
   }
-  return new Intl.NumberFormat(language, {
+  return new Intl.NumberFormat(LOCALE, {
     style: "unit", unit: units[unit], unitDisplay: "short", maximumFractionDigits: value < 10 && unit ? 1 : 0,
   }).format(value);
 }

@@ -37,16 +37,18 @@ export class Stage {
     this.clock = h("span", { class: "number quiet", "aria-hidden": "true" });
     this.light = h("span", { class: "light", role: "status", "aria-live": "assertive", id: "light", hidden: true });
     this.bars = h("span", { class: "bars", role: "img", "aria-label": t("quality.unknown") }, ...[1, 2, 3, 4].map(() => h("i")));
-    this.protect = h("span", { class: "protect quiet small" });
+    this.protection = h("span", {});
+    this.protect = h("p", { class: "protect quiet small" }, icon("lock"), this.protection);
     const { devices } = session;
-    this.mic = control("mic", "call.mute", () => devices.mute(Boolean(devices.audio?.enabled)), "mic");
-    this.cam = control("camera", "call.camera.off", () => devices.camera(!devices.video), "cam");
+    this.mic = control("mic", "call.mute", () => (devices.broken ? devices.open() : devices.mute(Boolean(devices.audio?.enabled))), "mic");
+    this.cam = control("camera", "call.camera.off", () => (devices.broken ? devices.open() : devices.camera(!devices.video)), "cam");
     this.share = control("screen", "call.share", options.onshare, "share");
     this.chat = control("chat", "call.chat", options.onchat, "chat");
     this.bar = this.#toolbar();
     this.root = h("main", { class: "call", id: "main" },
       h("header", { class: "call-top" }, this.title, this.clock, this.bars, h("span", { class: "spread" }), this.protect, this.light),
       this.stage, this.bar);
+    this.root.tabIndex = -1;
     this.began = Date.now();
     this.timer = setInterval(() => { this.clock.textContent = length((Date.now() - this.began) / 1000); }, 1000);
     for (const name of ["view", "far", "peer"]) session.addEventListener(name, () => this.draw());
@@ -75,7 +77,7 @@ export class Stage {
     this.share.button.setAttribute("aria-pressed", String(this.session.screen));
     this.frame.hidden = this.note.hidden = !this.session.screen;
     const kept = ["recording", "paused", "starting"].includes(view.recording.state);
-    this.protect.textContent = t(kept ? "protect.recorded" : "protect.direct");
+    this.protection.textContent = t(kept ? "protect.recorded" : "protect.direct");
   }
 
   /** @param {View} view @param {import("../call/peer.js").Peer | null} peer */
@@ -127,9 +129,10 @@ export class Stage {
 
   /** @param {number} level */
   #quality(level) {
+    const before = Number(this.bars.dataset.level ?? 4);
     this.bars.dataset.level = String(level);
     this.bars.setAttribute("aria-label", t(/** @type {any} */ (`quality.${level}`)));
-    if (level <= 2) this.say(t("quality.weak"));
+    if (level <= 2 && before > 2) this.say(t("quality.weak"));
   }
 
   /** A sentence on the stage for a while. @param {string} text */

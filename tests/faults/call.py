@@ -1,6 +1,6 @@
 """A call between two real browsers, set up without walking every page on the way."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,14 @@ class Call:
 
 
 @contextmanager
-def call(house: House, *, script: str = "", picture: Path | None = None, tone: Path | None = None) -> Iterator[Call]:
+def call(
+    house: House,
+    *,
+    script: str = "",
+    prepare: Callable[[Page], None] = lambda page: None,
+    picture: Path | None = None,
+    tone: Path | None = None,
+) -> Iterator[Call]:
     """A call that runs. `script`: runs first in both pages. `picture`, `tone`: both people's camera and microphone."""
     clinic = Clinic(house)
     visit = clinic.book()
@@ -72,8 +79,8 @@ def call(house: House, *, script: str = "", picture: Path | None = None, tone: P
         for kind, client in ((Staff, clinic.clinician), (Patient, clinic.verified(visit, details=False))):
             person = people[kind] = kind(browser, house.url, viewport={"width": 1000, "height": 700}, locale="en-GB")
             person.context.add_cookies(client.crumbs)
-            if script:
-                person.page.add_init_script(script)
+            prepare(person.page)
+            person.page.add_init_script(script)
         held = Call(clinic, visit, people[Staff], people[Patient])
         try:
             held.begin()

@@ -8,6 +8,11 @@ from tests.stories.house import House
 
 
 class Server(House):
+    def start(self) -> None:
+        """Start in a folder that is made if need be, and wait until it answers."""
+        self.folder.mkdir(exist_ok=True)
+        super().start()
+
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """End the process, wait for it, and let its output go."""
         code = super().stop(how)

@@ -1,7 +1,7 @@
 """People in front of real browsers: what they click, and what they see."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ class Person:
 
     def __init__(self, browser: Browser, url: str, **context: Any) -> None:
         self.url = url
+        self.look: Callable[[str, Person], None] = lambda name, who: None  # called at every page worth a picture
         self.context: BrowserContext = browser.new_context(permissions=["camera", "microphone"], **context)
         self.context.set_default_timeout(15_000)
         self.page: Page = self.context.new_page()
@@ -73,8 +74,10 @@ class Staff(Person):
             page.fill("input[name=login]", login)
         page.fill("input[name=password]", password)
         page.fill("input[name=code]", self.totp.now())
+        self.look("setup-first" if name else "setup", self)
         page.click("button[type=submit]")
         expect(page.locator(".codes li")).to_have_count(10)
+        self.look("setup-codes", self)
         page.check("#kept")
         page.click("button.primary")
 
@@ -82,11 +85,16 @@ class Staff(Person):
         """An admin invites somebody; gives the set-up link."""
         page = self.page
         page.goto(f"{self.url}/settings")
+        page.wait_for_selector("tbody tr")
+        self.look("settings", self)
         page.click("#add-user")
         page.fill("dialog input[name=name]", name)
         page.fill("dialog input[name=login]", login)
         page.select_option("dialog select[name=role]", role)
+        self.look("settings-add", self)
         page.click("dialog button[type=submit]")
+        page.wait_for_selector("#enrolment-url")
+        self.look("settings-link", self)
         return page.input_value("#enrolment-url")
 
     def book(self, patient: str, *, channel: str = "passcode", planned: bool = True) -> tuple[str, str]:
@@ -98,8 +106,10 @@ class Staff(Person):
         page.select_option("dialog select[name=channel]", channel)
         if planned:
             page.check("dialog input[name=planned]")
+        self.look("visits-book", self)
         page.click("dialog button[type=submit]")
         link = page.input_value("#link-url")
+        self.look("visits-link-once", self)
         passcode = page.input_value("#link-passcode") if channel == "passcode" else ""
         page.locator("dialog .actions button").last.click()
         return link, passcode

@@ -307,12 +307,17 @@ def test_doctor_says_how_to_mend(shell: Shell) -> None:
         assert words in done.stderr
 
 
-def test_exposed_keys_stop_every_command(shell: Shell) -> None:
+def test_exposed_or_broken_keys_stop_every_command(shell: Shell) -> None:
     shell.ask("user", "list")
     (shell.folder / "data" / "keys" / "root.key").chmod(0o644)
     done = shell.run("user", "list")
     assert done.returncode == 1
     assert "chmod 600" in done.stderr
+    (shell.folder / "data" / "keys" / "root.key").chmod(0o600)
+    (shell.folder / "data" / "keys" / "root.key").write_text("no key")
+    done = shell.run("user", "list")
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert "is no key" in done.stderr
 
 
 def test_every_command_takes_json_and_config_on_either_side() -> None:

@@ -69,6 +69,11 @@ def test_all_faults_are_named_at_once() -> None:
         ({"TELEHEALTH_SERVER__TLS_CERTIFICATE": "c.pem"}, "together"),
         ({"TELEHEALTH_MAIL__HOST": "mail.example.org"}, "mail.sender"),
         ({"TELEHEALTH_MEDIA__TURN_URLS": "turn:t.example.org"}, "turn_secret_file"),
+        ({"TELEHEALTH_MEDIA__HOST": "localhost"}, "media.host"),
+        ({"TELEHEALTH_MEDIA__HOST": "0.0.0.0"}, "public_addresses"),
+        ({"TELEHEALTH_SERVER__PUBLIC_URL": "https://a.example/path"}, "public_url"),
+        ({"TELEHEALTH_SERVER__TIME_ZONE": "Mars/Base"}, "time_zone"),
+        ({"TELEHEALTH_SERVER__HOST": "0.0.0.0", "TELEHEALTH_SERVER__TRUSTED_PROXIES": "10.0.0.1"}, "https://"),
         ({"TELEHEALTH_SMS__URL": "http://sms.example.org"}, "https"),
         ({"TELEHEALTH_SERVER__TRUSTED_PROXIES": "nowhere"}, "trusted_proxies"),
         (
