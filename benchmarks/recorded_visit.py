@@ -19,7 +19,7 @@ import av
 
 from benchmarks.figure import Figure, measured, said, say, wished
 from benchmarks.pipe import Partner, partner
-from benchmarks.seal_speed import sealed_visit
+from benchmarks.seal_speed import sealed_visits
 
 MOST_VISITS = int(os.environ.get("VISITS", "4"))
 PEER_VISITS = int(os.environ.get("PEER_VISITS", "1"))  # one is more than MediaRecorder can do in real time
@@ -50,7 +50,7 @@ class Series:
 def run(seed: int) -> Iterator[Figure]:
     """Windows of ours at both sizes and of MediaRecorder, interleaved; medians."""
     windows = wished(3)
-    sealing = 100 * sealed_visit(seed).cpu_share
+    sealing = 100 * statistics.median(one.cpu_share for one in sealed_visits(seed))
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as name:
         alone, full, peer = asyncio.run(_measure(Path(name), seed, windows))
     for series in (alone, full, peer):

@@ -3,21 +3,22 @@
 import asyncio
 import functools
 import os
+import statistics
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from benchmarks.clinic import Clinic, Listener, open_clinic
 from benchmarks.clips import FPS, Clip, encode
-from benchmarks.figure import Figure, measured, said, say
+from benchmarks.figure import Figure, measured, said, say, wished
 from telehealth.frames import CLOCK_RATE, EncodedFrame, FrameSink, TrackKind
 
 SECONDS = int(os.environ.get("SEAL_SECONDS", "300"))  # length of the visit
-_FILL = 20  # seconds of media before the disk is waited for: a third of what a leg may have waiting
-_FLUSHED = 0.4  # seconds, within which all of it is on disk
+_FILL = 30  # seconds of media before the disk is waited for: half of what a leg may have waiting
 _NTP_THEN = 3_900_000_000
 
 
@@ -50,17 +51,23 @@ class SealedVisit:
 
 
 def run(seed: int) -> Iterator[Figure]:
-    """One visit of five minutes, two people with picture and sound, sealed on a real disk."""
-    sealed = sealed_visit(seed)
-    say(f"  {sealed.length:.0f} s sealed in {sealed.took:.2f} s, {sealed.cpu:.2f} s of processor time")
-    yield measured("recordings.seal_speed", sealed.length / sealed.took, "× real time", n=1, seed=seed, at_least=200)
+    """Visits of five minutes, two people with picture and sound, sealed on a real disk; the median."""
+    samples = sealed_visits(seed)
+    for one in samples:
+        say(f"  {one.length:.0f} s sealed in {one.took:.2f} s, {one.cpu:.2f} s of processor time")
+    speed = statistics.median(one.length / one.took for one in samples)
+    yield measured("recordings.seal_speed", speed, "× real time", n=len(samples), seed=seed, at_least=200)
 
 
 @functools.cache
-def sealed_visit(seed: int) -> SealedVisit:
-    """Record and seal once; whoever asks again gets the same measurement."""
-    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as name:
-        return asyncio.run(_measure(Path(name), encode(seed)))
+def sealed_visits(seed: int) -> tuple[SealedVisit, ...]:
+    """Record and seal, three times or N; whoever asks again gets the same measurements."""
+    clip = encode(seed)
+    found = []
+    for _ in range(wished(3)):
+        with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as name:
+            found.append(asyncio.run(_measure(Path(name), clip)))
+    return tuple(found)
 
 
 async def _measure(folder: Path, clip: Clip) -> SealedVisit:
@@ -81,17 +88,24 @@ async def record(clinic: Clinic, clock: GivenClock, clip: Clip, seconds: int) ->
     """A recording of two people who both send the clip over and over, all of it on disk, not yet stopped."""
     listener = Listener()
     recording, people = await clinic.begin(listener)
-    sinks = [clinic.service.sink(recording, person.participant) for person in people]
+    sinks: list[Any] = [clinic.service.sink(recording, person.participant) for person in people]
     begun = clock.seconds
     for second in range(seconds):
         for sink in sinks:
             _deliver(sink, clip, begun, second)
         clock.seconds = begun + second + 1
         if second % _FILL == _FILL - 1:
-            await asyncio.sleep(_FLUSHED)
+            await _stored(sinks)
+    await _stored(sinks)
     if listener.faults:
         raise RuntimeError(f"the recording broke off: {listener.faults}")
     return recording
+
+
+async def _stored(sinks: list[Any]) -> None:
+    """Wait until the capture's sinks have handed out what they were given."""
+    while any(sink.has_frames for sink in sinks):
+        await asyncio.sleep(0.02)
 
 
 def _deliver(sink: FrameSink, clip: Clip, begun: float, second: int) -> None:

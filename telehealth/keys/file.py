@@ -7,7 +7,6 @@ Honest limit: whoever kept a copy of a key file and of the root can bring that k
 
 import asyncio
 import os
-import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -27,13 +26,13 @@ from telehealth.keys.provider import (
     ProviderStatus,
     UnwrapFailed,
     WrongRoot,
+    checked_name,
 )
 from telehealth.secret import Secret
 
 _MAGIC = b"THK1"
 _BLANK = bytes(len(_MAGIC))
 _WRAPPED = b"\x01"
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,79}")
 _CHECK = "root.check"
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -73,6 +72,9 @@ class FileProvider:
     async def start(self) -> None:
         """Make the folder at first, and check rights and root. Raises KeysExposed, WrongRoot."""
         await self._away(self._start)
+
+    async def close(self) -> None:
+        """Nothing is held open."""
 
     async def create(self, key_name: str) -> None:
         await self._away(self._create, key_name)
@@ -170,9 +172,7 @@ class FileProvider:
             raise UnwrapFailed from error
 
     def _path(self, key_name: str) -> Path:
-        if not _NAME.fullmatch(key_name):
-            raise ValueError("not a key name")
-        return self._folder / f"{key_name}.key"
+        return self._folder / f"{checked_name(key_name)}.key"
 
     @staticmethod
     def _refuse_exposed(path: Path, mode: str) -> None:

@@ -1,9 +1,10 @@
 """What a root of keys must be able to do, and how it refuses.
 
-`file` is here; Vault/OpenBao transit, PKCS#11 and AWS KMS drop in behind the same Protocol. Key names are
+`file`, `vault` (Vault and OpenBao), `pkcs11` and `awskms` stand behind the one Protocol. Key names are
 `wrapping-1`, `secret-fields`, `epoch-…`: lower-case letters, digits and hyphens, at most 80 characters.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -60,6 +61,31 @@ class WrongRoot(Refusal):
         return self.message
 
 
+class ProviderUnfit(Refusal):
+    """The provider answers, but cannot promise what we need of it. `mend` says what to change."""
+
+    code = "key_provider_unfit"
+    reason = Reason.UNAVAILABLE
+    message = "The key service is not set up as it must be."
+
+    def __init__(self, mend: str) -> None:
+        super().__init__()
+        self.mend = mend
+
+    def __str__(self) -> str:
+        return f"{self.message} Mend it so: {self.mend}"
+
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,79}")
+
+
+def checked_name(key_name: str) -> str:
+    """The name as it is. Raises ValueError for what is none."""
+    if not _NAME.fullmatch(key_name):
+        raise ValueError("not a key name")
+    return key_name
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderStatus:
     """`keys` counts the keys alive; `reachable` says whether that could be asked at all."""
@@ -74,6 +100,7 @@ class Provider(Protocol):
     """Named AES-256 keys that never leave it.
 
     Every method raises KeyServiceUnavailable when the provider cannot answer; then nothing is known to have happened.
+    None waits longer than the provider's time limit, and "the key is gone" is never said of a provider that is gone.
     """
 
     @property
@@ -84,6 +111,14 @@ class Provider(Protocol):
     @property
     def assurance(self) -> str:
         """What a certificate may say about destruction in it, such as `software-keystore`."""
+        ...
+
+    async def start(self) -> None:
+        """Connect; once, before anything else. Raises ProviderUnfit, ConfigRefused and what the kind is afraid of."""
+        ...
+
+    async def close(self) -> None:
+        """Give connections and threads back; once more is no error."""
         ...
 
     async def create(self, key_name: str) -> None:

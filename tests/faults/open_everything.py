@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,8 @@ def open_everything(house: House, copy: Path) -> Kept:
     places = {f"TELEHEALTH_{name}": text for name, text in house.settings.items() if name.startswith("PLACES__")}
     config = load(None, {name: text.replace(str(house.folder), str(copy)) for name, text in places.items()})
     raw = {str(path.relative_to(copy)): path.read_bytes() for path in copy.rglob("*") if path.is_file()}
-    plain = asyncio.run(_decrypted(config))
+    with ThreadPoolExecutor(1) as thread:  # Playwright's own event loop runs in this one
+        plain = thread.submit(asyncio.run, _decrypted(config)).result()
     shut = {Path(name).name for name in raw if name.startswith("recordings/")} - set(plain)
     assert not shut, f"files of recordings that no key opens: {shut}"
     shutil.rmtree(copy)
