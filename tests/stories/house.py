@@ -26,8 +26,16 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
 class House:
     """`with House(folder) as house:` starts it; leaving stops it and waits."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None, *, main: str = "telehealth") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, str] | None = None,
+        *,
+        main: str = "telehealth",
+        words: tuple[str, ...] = ("serve",),
+    ) -> None:
         self.folder = folder
+        self.words = words
         self.main = main  # a module with the same command line, for builds that are wrong on purpose
         self.port, self.media_port = free_port(), free_port(socket.SOCK_DGRAM)
         self.url = f"http://127.0.0.1:{self.port}"
@@ -62,7 +70,7 @@ class House:
         """Start and wait until it answers."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", self.main, "serve"],
+                [sys.executable, "-m", self.main, *self.words],
                 cwd=self.folder,
                 env=self.environment,
                 stdout=subprocess.PIPE,
@@ -108,6 +116,8 @@ class House:
             self.process.send_signal(how)
         code = self.process.wait(timeout=30)
         self._reader.join(timeout=5)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
         return code
 
     def command(self, *words: str, check: bool = True) -> dict[str, object]:

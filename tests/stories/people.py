@@ -1,7 +1,7 @@
 """People in front of real browsers: what they click, and what they see."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,11 @@ FLAGS = [
 
 
 @contextmanager
-def chromium(playwright: Playwright, picture: Path | None = None, tone: Path | None = None) -> Iterator[Browser]:
+def chromium(
+    playwright: Playwright, picture: Path | None = None, tone: Path | None = None, flags: Sequence[str] = FLAGS
+) -> Iterator[Browser]:
     """The system's Chromium with a file as camera and a file as microphone."""
-    flags = list(FLAGS)
+    flags = list(flags)
     if picture:
         flags.append(f"--use-file-for-fake-video-capture={picture}")
     if tone:
@@ -39,7 +41,7 @@ class Person:
     def __init__(self, browser: Browser, url: str, **context: Any) -> None:
         self.url = url
         self.look: Callable[[str, Person], None] = lambda name, who: None  # called at every page worth a picture
-        self.context: BrowserContext = browser.new_context(permissions=["camera", "microphone"], **context)
+        self.context: BrowserContext = browser.new_context(**{"permissions": ["camera", "microphone"]} | context)
         self.context.set_default_timeout(15_000)
         self.page: Page = self.context.new_page()
         self.errors: list[str] = []
