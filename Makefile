@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 SEED ?= 7
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo setup test test-long check static-checks fast-tests story bench screenshots lock clean partners
+.PHONY: help run demo setup test test-long check static-checks fast-tests story bench attack crash screenshots lock clean partners
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -76,6 +76,12 @@ fast-tests:
 
 story: partners  ## one visit from link to certified deletion in real browsers, step by step
 	@$(BIN)/python -m tests.stories.visit
+
+attack: partners  ## tampering, forks and kills against the log, as figures: N= and SEED= as wished
+	@SEED=$(SEED) $(BIN)/python -m benchmarks.attack_audit
+
+crash: partners  ## kills the real server while it records, at seeded points: N= and SEED= as wished
+	@SEED=$(SEED) $(BIN)/python -m benchmarks.crash
 
 bench: partners  ## figures as JSON lines, peers measured in the same run
 	@SEED=$(SEED) $(BIN)/python -m benchmarks

@@ -13,7 +13,17 @@ from pathlib import Path
 from benchmarks.figure import Figure, say
 
 Run = Callable[[int], Iterator[Figure]]
-BENCHMARKS = ("seal_speed", "recorded_visit", "admit_to_frame", "range_read", "recordings_read", "audit")
+BENCHMARKS = (
+    "seal_speed",
+    "recorded_visit",
+    "admit_to_frame",
+    "range_read",
+    "recordings_read",
+    "recordings_memory",
+    "audit_append",
+    "audit_proofs",
+    "keys_rewrap",
+)
 
 
 def main(names: list[str]) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,14 +11,14 @@ from pathlib import Path
 
 from sqlalchemy import insert
 
-import benchmarks.quiet  # noqa: F401  # before the rooms
 from recordings.service import RecordingService
 from recordings.settings import Settings
 from recordings.vault.disk import DiskVault
+from telehealth import log
 from telehealth.access import Caller
+from telehealth.base import Base, open_base
 from telehealth.clock import Clock, SystemClock
 from telehealth.config import Config, load
-from telehealth.house import Base, open_base
 from telehealth.ids import Kind, new_id
 from telehealth.store.tables import users, visits
 
@@ -97,7 +98,8 @@ def places(folder: Path) -> dict[str, str]:
 
 @asynccontextmanager
 async def open_clinic(folder: Path, clock: Clock | None = None) -> AsyncIterator[Clinic]:
-    """Open everything, close it in order."""
+    """Open everything, close it in order. Logs nothing below a warning, on stderr."""
+    log.configure(sys.stderr, "WARNING")
     config = load(None, os.environ | places(folder))
     async with open_base(config, clock or SystemClock()) as base:
         clinician, visit = await _people(base)

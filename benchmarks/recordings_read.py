@@ -1,10 +1,12 @@
-"""Reading by range and sealing, inside one process: what the envelope costs before any HTTP is added.
+"""Reading by range, sealing and scrubbing, inside one process: what the envelope costs before any HTTP is added.
 
 Reading runs over the iterator that HTTP streams from, beside plain `pread` of the same octets in the same pieces from
-a copy in clear on the same disk, both through threads and warm in the page cache. MINUTES of the environment: length.
+a copy in clear on the same disk, both through threads and warm in the page cache; and beside AES-GCM alone over the
+same segments in memory. MINUTES of the environment: length.
 """
 
 import asyncio
+import hashlib
 import os
 import random
 import statistics
@@ -16,10 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import av
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA512
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from benchmarks.figure import Figure, measured, said, wished
 from recordings.playback import Grant
-from recordings.sealed import PIECE
+from recordings.rounds import Rounds
+from recordings.scrub import Scrub
+from recordings.sealed import SPAN
 from telehealth.frames import EncodedFrame
 from tests.recordings.service.recordings_house import Ear, House
 
@@ -80,7 +87,7 @@ async def in_clear(path: Path, start: int, end: int) -> AsyncIterator[bytes]:
     handle = await asyncio.to_thread(os.open, path, os.O_RDONLY)
     try:
         while start < end:
-            piece = await asyncio.to_thread(os.pread, handle, min(PIECE, end - start), start)
+            piece = await asyncio.to_thread(os.pread, handle, min(SPAN, end - start), start)
             start += len(piece)
             yield piece
     finally:
@@ -113,6 +120,55 @@ async def read_by_range(house: House, grant: Grant, folder: Path, seed: int) -> 
     return found
 
 
+def in_memory(data: bytes, dek: bytes) -> tuple[AESGCM, list[tuple[bytes, bytes, bytes]]]:
+    """A sealed file's cipher, and nonce, ciphertext and associated data of each segment (docs/formats.md)."""
+    header, stride = data[:136], 65_556
+    okm = HKDF(algorithm=SHA512(), length=71, salt=header[72:104], info=header[:104]).derive(dek)
+    found = []
+    for number, at in enumerate(range(136, len(data), stride)):
+        segment = data[at : at + stride]
+        nonce = okm[32:39] + number.to_bytes(4, "big") + bytes([segment[3] & 1])
+        found.append((nonce, segment[4:], hashlib.sha256(header).digest() + segment[:4]))
+    return AESGCM(okm[:32]), found
+
+
+async def beside_aes(house: House, grant: Grant, folder: Path, seed: int) -> Figure:
+    """Whole tracks through the reader beside the cipher alone, in turns; the median of the ratios."""
+    track, rounds = grant.tracks[0], wished(25)
+    file = next(one for one in await house.service.catalogue.files_of(grant.recording) if one.id == track)
+    row = file.row
+    dek = await house.keys.open(row.file_id, wrapped_share=row.wrapped_share, wrapping_key=row.wrapping_key)
+    cipher, segments = in_memory((folder / "vault" / row.name).read_bytes(), dek.reveal())
+    ratios = []
+    for number in range(rounds + 2):  # two to warm up
+        begun = time.perf_counter()
+        for nonce, sealed, associated in segments:
+            cipher.decrypt(nonce, sealed, associated)
+        alone, begun = time.perf_counter() - begun, time.perf_counter()
+        async for _ in house.service.read_range(house.admin, grant.id, track, 0, file.plain_size):
+            pass
+        ratios += [alone / (time.perf_counter() - begun)] if number >= 2 else []
+    ratio = statistics.median(ratios)
+    return measured("recordings.range_ratio_process", ratio, "×", n=rounds, seed=seed, at_least=0.4)
+
+
+async def scrubbed(house: House, seed: int) -> Figure:
+    """Everything sealed, read and verified without a rest."""
+
+    async def no_pause(_seconds: float) -> None: ...
+
+    partners = (house.service.catalogue, house.keys, house.log, house.vault, house.clock)
+    rates = []
+    for _ in range(3):
+        scrub = Scrub(*partners, Rounds(), 1, pause=no_pause)
+        begun = time.perf_counter()
+        await scrub.look()
+        rates.append(scrub.figures.octets / (time.perf_counter() - begun) / 1e6)
+        if scrub.figures.damaged or not scrub.figures.files:
+            raise RuntimeError("the scrub did not find what was sealed")
+    return measured("recordings.scrub_rate", statistics.median(rates), "MB/s", n=len(rates), seed=seed)
+
+
 async def all_of_it(seed: int) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         house = House(Path(folder))
@@ -126,12 +182,14 @@ async def all_of_it(seed: int) -> list[Figure]:
         ]
         grant = await house.service.grant(house.admin, recording, "quality")
         figures += await read_by_range(house, grant, Path(folder), seed)
+        figures.append(await beside_aes(house, grant, Path(folder), seed))
+        figures.append(await scrubbed(house, seed))
         await house.close()
     return figures
 
 
 def run(seed: int) -> Iterator[Figure]:
-    """The figures `recordings.iterator_*` and `recordings.service_seal_speed`."""
+    """The figures `recordings.iterator_*`, `range_ratio_process`, `scrub_rate` and `service_seal_speed`."""
     yield from asyncio.run(all_of_it(seed))
 
 

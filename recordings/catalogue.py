@@ -8,11 +8,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
 from sqlalchemy.engine import RowMapping
 
-from recordings.partners import FileKind, FinishedFile, KeyedFile
+from recordings.partners import FileKind, FinishedFile, KeyedFile, file_name
 from recordings.rows import FileAt, Filter, GrantRow, Page, RecordingRow, RetentionRule, StoredFile, TrackFacts
 from telehealth.errors import NotFound
 from telehealth.store.engine import Store
 from telehealth.store.tables import files, grants, recordings, retention_rules
+from telehealth.store.upsert import insert as upsert
 
 BEING_DELETED = ("deleting", "deleted")
 _RECORDING_NAMES = (("visit", "visit_id"), ("clinician", "clinician_id"), ("size", "bytes"))
@@ -62,9 +63,8 @@ class Catalogue:
 
     async def held(self) -> list[RecordingRow]:
         """Every recording under hold."""
-        return [
-            _recording(row) for row in await self._rows(select(recordings).where(recordings.c.held_at.is_not(None)))
-        ]
+        query = select(recordings).where(recordings.c.held_at.is_not(None))
+        return [_recording(row) for row in await self._rows(query)]
 
     async def count(self, state: str) -> int:
         rows = await self._rows(select(func.count().label("n")).where(recordings.c.state == state))
@@ -174,9 +174,32 @@ class Catalogue:
 
     async def inventory(self) -> list[FileAt]:
         """Every file that is not gone."""
-        columns = (files.c.id, files.c.state.label("state"), recordings.c.state.label("recording_state"))
-        query = select(*columns).join(recordings).where(files.c.state != "gone")
-        return [FileAt(row["id"], row["state"], row["recording_state"]) for row in await self._rows(query)]
+        columns = (files.c.id, files.c.kind, files.c.state, files.c.bytes, files.c.sha256)
+        query = select(*columns, recordings.c.state.label("recording_state")).join(recordings)
+        return [_file_at(row) for row in await self._rows(query.where(files.c.state != "gone"))]
+
+    # Places
+
+    async def to_ship(self, limit: int) -> list[StoredFile]:
+        """Sealed files of sealed recordings that are not elsewhere yet, oldest first."""
+        wanted = (files.c.place != "remote", files.c.state == "sealed", recordings.c.state == "sealed")
+        query = select(files).join(recordings).where(*wanted).order_by(files.c.created_at, files.c.id)
+        return [_file(row) for row in await self._rows(query.limit(limit))]
+
+    async def placed(self, file: str, place: str) -> bool:
+        """Note where a sealed file is; False where it is being deleted."""
+        alive = files.c.recording_id.in_(select(recordings.c.id).where(recordings.c.state == "sealed"))
+        return await self._write(update(files).where(files.c.id == file, alive).values(place=place)) == 1
+
+    async def remote_among(self, wanted: Sequence[str]) -> set[str]:
+        """Which of these files are elsewhere, verified."""
+        query = select(files.c.id).where(files.c.id.in_(tuple(wanted)), files.c.place == "remote")
+        return {row["id"] for row in await self._rows(query)}
+
+    async def never_sealed(self, file: str) -> bool:
+        """Whether the file is known and was not whole yet, so that it cannot have left."""
+        rows = await self._rows(select(files.c.state).where(files.c.id == file))
+        return bool(rows) and rows[0]["state"] in ("open", "ended")
 
     # Grants
 
@@ -206,12 +229,9 @@ class Catalogue:
         async with self._store.begin() as connection:
             for rule in rules:
                 values = {"days": rule.days, "minimum_days": rule.minimum_days, "changed_by": by, "changed_at": at}
-                known = retention_rules.c.retention_class == rule.retention_class
-                changed = await connection.execute(update(retention_rules).where(known).values(values))
-                if changed.rowcount == 0:
-                    await connection.execute(
-                        insert(retention_rules).values(retention_class=rule.retention_class, **values)
-                    )
+                row = upsert(connection, retention_rules).values(retention_class=rule.retention_class, **values)
+                key = [retention_rules.c.retention_class]
+                await connection.execute(row.on_conflict_do_update(index_elements=key, set_=values))
 
     async def _rows(self, query: Any) -> Sequence[RowMapping]:
         async with self._store.read() as connection:
@@ -261,7 +281,13 @@ def _file(row: RowMapping) -> StoredFile:
         plain_size=row["plain_bytes"],
         sha256=row["sha256"],
         track=TrackFacts(**row["track"]) if row["track"] else None,
+        place=row["place"],
     )
+
+
+def _file_at(row: RowMapping) -> FileAt:
+    name = file_name(row["id"], FileKind(row["kind"]))
+    return FileAt(row["id"], name, row["state"], row["bytes"], row["sha256"], row["recording_state"])
 
 
 def _grant(row: RowMapping) -> GrantRow:

@@ -27,6 +27,7 @@ WORD_SIZE = 4
 SEALED_SEGMENT = 65_536
 MAX_SEGMENT = 4_194_304
 MAX_SEGMENTS = 2**32
+Octets = bytes | memoryview
 
 _OPEN = struct.Struct(">8sHH30s30s32s")
 _WORD = struct.Struct(">I")
@@ -120,15 +121,19 @@ class SegmentWriter:
         """How many segments were sealed."""
         return self._counter
 
-    def seal(self, plaintext: bytes, last: bool = False) -> bytes:
+    def seal(self, plaintext: Octets, last: bool = False) -> bytes:
         """The framed segment. Raises ValueError after the last, for an empty inner one, or beyond the limits."""
+        return b"".join(self.frame(plaintext, last))
+
+    def frame(self, plaintext: Octets, last: bool = False) -> tuple[bytes, bytes]:
+        """As `seal`, in two pieces: length word, then ciphertext and tag."""
         if self._ended or len(plaintext) > MAX_SEGMENT or self._counter >= MAX_SEGMENTS or not (plaintext or last):
             raise ValueError("this segment cannot be written here")
         word = _WORD.pack(len(plaintext) << 1 | last)
         nonce = self._keys.nonce(self._counter, last)
         self._counter += 1
         self._ended = last
-        return word + self._keys.cipher.encrypt(nonce, plaintext, self._header_hash + word)
+        return word, self._keys.cipher.encrypt(nonce, plaintext, self._header_hash + word)
 
 
 class SegmentReader:
@@ -144,11 +149,11 @@ class SegmentReader:
             raise WrongKey
         self._header_hash = hashlib.sha256(header[:HEADER_SIZE]).digest()
 
-    def open(self, counter: int, framed: bytes) -> Opened:
+    def open(self, counter: int, framed: Octets) -> Opened:
         """The plaintext of the segment at position `counter`, of exactly these framed bytes."""
         if not 0 <= counter < MAX_SEGMENTS or len(framed) < WORD_SIZE + TAG_SIZE:
             raise MalformedEnvelope
-        length, last = split_word(framed[:WORD_SIZE])
+        length, last = split_word(framed)
         if len(framed) != WORD_SIZE + length + TAG_SIZE:
             raise MalformedEnvelope
         associated = self._header_hash + framed[:WORD_SIZE]
@@ -159,9 +164,9 @@ class SegmentReader:
         return Opened(plain, last)
 
 
-def split_word(word: bytes) -> tuple[int, bool]:
-    """A length word's plaintext length and last flag. Raises MalformedEnvelope beyond the limits."""
-    (value,) = _WORD.unpack(word)
+def split_word(framed: Octets, at: int = 0) -> tuple[int, bool]:
+    """Plaintext length and last flag of the length word at `at`. Raises MalformedEnvelope beyond the limits."""
+    (value,) = _WORD.unpack_from(framed, at)
     length, last = value >> 1, bool(value & 1)
     if length > MAX_SEGMENT or (length == 0 and not last):
         raise MalformedEnvelope

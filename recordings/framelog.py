@@ -38,13 +38,14 @@ _REPORT: dict[TrackKind, What] = {"audio": What.AUDIO_REPORT, "video": What.VIDE
 _LOST: dict[TrackKind, What] = {"audio": What.AUDIO_LOST, "video": What.VIDEO_LOST}
 KIND: dict[What, TrackKind] = {what: kind for table in (_FRAME, _REPORT, _LOST) for kind, what in table.items()}
 _WHAT = {what.value: what for what in What}
+_MOST_WHAT = max(_WHAT)
 
 
 class LogMalformed(ValueError):
     """An authentic segment holds what no recorder of this version writes."""
 
 
-class Record(NamedTuple):  # made for every frame and every run: twice as fast as a frozen dataclass
+class Record(NamedTuple):
     """One record. `timestamp`: RTP units, 0 where it means nothing. `arrived`: steady microseconds."""
 
     what: What
@@ -90,16 +91,30 @@ def note(content: NoteContent, arrived: float) -> bytes:
     return RECORD.pack(What.NOTE, 0, 0, micros(arrived), len(payload)) + payload
 
 
-def records(segment: bytes) -> Iterator[Record]:
-    """The records of one segment. Raises LogMalformed."""
+def heads(segment: bytes) -> Iterator[tuple[int, int, int, int, int, int]]:
+    """Of each record: what, flags, timestamp, arrival, and where in the segment its payload begins and ends.
+
+    No object is made for a record: sealing goes over every frame of a visit twice. Raises LogMalformed.
+    """
+    unpack, size = RECORD.unpack_from, RECORD.size
     at, end = 0, len(segment)
     while at < end:
-        if at + RECORD.size > end:
+        if at + size > end:
             raise LogMalformed
-        number, flags, timestamp, arrived, length = RECORD.unpack_from(segment, at)
-        at += RECORD.size
-        what = _WHAT.get(number)
-        if what is None or at + length > end:
+        what, flags, timestamp, arrived, length = unpack(segment, at)
+        begin = at + size
+        at = begin + length
+        if at > end or not 1 <= what <= _MOST_WHAT:
             raise LogMalformed
-        yield Record(what, flags & _KEY == _KEY, timestamp, arrived, segment[at : at + length])
-        at += length
+        yield what, flags, timestamp, arrived, begin, at
+
+
+def records(segment: bytes) -> Iterator[Record]:
+    """The records of one segment. Raises LogMalformed."""
+    for what, flags, timestamp, arrived, begin, end in heads(segment):
+        yield Record(_WHAT[what], is_key(flags), timestamp, arrived, segment[begin:end])
+
+
+def is_key(flags: int) -> bool:
+    """Whether a record's flags say key frame."""
+    return flags & _KEY == _KEY

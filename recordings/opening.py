@@ -1,5 +1,6 @@
 """Reading envelopes: as a stream, whole, as the valid prefix of an interrupted file, or by byte range. Pure."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from recordings.envelope import (
@@ -9,6 +10,7 @@ from recordings.envelope import (
     WORD_SIZE,
     FileTruncated,
     MalformedEnvelope,
+    Octets,
     SegmentForged,
     SegmentReader,
     split_word,
@@ -43,65 +45,58 @@ class SegmentStream:
         self._dek, self._recording_id, self._file_id = dek, recording_id, file_id
         self._interrupted = interrupted
         self._reader: SegmentReader | None = None
-        self._rest = bytearray()
-        self._opened = 0
+        self._rest = b""
+        self._given = 0
         self._octets = 0
-        self._discarded = 0
+        self._opened = 0
         self._ended = False
         self._stopped = False
 
     def feed(self, data: bytes) -> list[bytes]:
         """The plaintexts of the segments that `data` completes."""
+        self._given += len(data)
         if self._stopped:
-            self._discarded += len(data)
             return []
-        self._rest += data
+        data = self._rest + data if self._rest else data
         plains: list[bytes] = []
         try:
-            self._advance(plains)
+            self._rest = data[self._advance(data, plains) :]
         except (MalformedEnvelope, SegmentForged):
             if not self._interrupted or self._reader is None:
                 raise
-            self._stop()
+            self._stopped, self._rest = True, b""
         return plains
 
     def finish(self) -> Prefix:
         """What was read. Strict: raises FileTruncated without a last segment."""
-        if not self._interrupted and not (self._ended and not self._rest):
+        discarded = self._given - self._octets
+        if not self._interrupted and not (self._ended and not discarded):
             raise FileTruncated
-        self._stop()
-        return Prefix(self._opened, self._octets, self._discarded, self._ended and self._discarded == 0)
+        self._stopped, self._rest = True, b""
+        return Prefix(self._opened, self._octets, discarded, self._ended and not discarded)
 
-    def _advance(self, plains: list[bytes]) -> None:
+    def _advance(self, data: bytes, plains: list[bytes]) -> int:
+        """Open what `data` holds whole, and say where the rest begins."""
+        at, view = 0, memoryview(data)
         if self._reader is None:
-            if len(self._rest) < HEADER_SIZE:
-                return
-            self._reader = SegmentReader(
-                self._dek, self._take(HEADER_SIZE), recording_id=self._recording_id, file_id=self._file_id
-            )
-        while len(self._rest) >= WORD_SIZE or (self._ended and self._rest):
+            if len(data) < HEADER_SIZE:
+                return 0
+            names = {"recording_id": self._recording_id, "file_id": self._file_id}
+            self._reader = SegmentReader(self._dek, data[:HEADER_SIZE], **names)
+            self._octets = at = HEADER_SIZE
+        while len(data) - at >= WORD_SIZE or (self._ended and at < len(data)):
             if self._ended:
                 raise MalformedEnvelope  # bytes after the last segment
-            length, _ = split_word(bytes(self._rest[:WORD_SIZE]))
-            framed = WORD_SIZE + length + TAG_SIZE
-            if len(self._rest) < framed:
-                return
-            opened = self._reader.open(self._opened, bytes(self._rest[:framed]))
-            self._take(framed)
+            framed = WORD_SIZE + split_word(data, at)[0] + TAG_SIZE
+            if len(data) - at < framed:
+                break
+            opened = self._reader.open(self._opened, view[at : at + framed])
+            at += framed
+            self._octets += framed
             self._opened += 1
             self._ended = opened.last
             plains.append(opened.plain)
-
-    def _take(self, count: int) -> bytes:
-        taken = bytes(self._rest[:count])
-        del self._rest[:count]
-        self._octets += count
-        return taken
-
-    def _stop(self) -> None:
-        self._stopped = True
-        self._discarded += len(self._rest)
-        self._rest.clear()
+        return at
 
 
 def read_all(data: bytes, dek: Secret[bytes], *, recording_id: str, file_id: str) -> bytes:
@@ -157,16 +152,21 @@ def range_plan(size: int, start: int, end: int) -> RangePlan:
     return RangePlan(first, count, HEADER_SIZE + first * _STRIDE, length, start % SEALED_SEGMENT, end - start, total)
 
 
-def open_range(reader: SegmentReader, plan: RangePlan, framed: bytes) -> bytes:
-    """The plaintext a plan asked for; every segment is checked for its place, size and last flag."""
+def open_range(reader: SegmentReader, plan: RangePlan, framed: Octets) -> Iterator[bytes]:
+    """The plaintext a plan asked for, segment by segment; each is checked for its place, size and last flag first.
+
+    A segment is opened when it is asked for; what is wrong with it is raised then, and none of it was given.
+    """
     if len(framed) != plan.length:
         raise FileTruncated
-    plains: list[bytes] = []
+    view = memoryview(framed)
+    skip, left = plan.skip, plan.take
     for index in range(plan.count):
         number = plan.first + index
-        opened = reader.open(number, framed[index * _STRIDE : (index + 1) * _STRIDE])
+        opened = reader.open(number, view[index * _STRIDE : (index + 1) * _STRIDE])
         is_final = number == plan.total - 1
         if opened.last != is_final or (not is_final and len(opened.plain) != SEALED_SEGMENT):
             raise MalformedEnvelope
-        plains.append(opened.plain)
-    return b"".join(plains)[plan.skip : plan.skip + plan.take]
+        wanted = opened.plain[skip : skip + left]  # a whole segment is not copied
+        skip, left = 0, left - len(wanted)
+        yield wanted

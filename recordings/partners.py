@@ -21,6 +21,11 @@ class FileKind(StrEnum):
 _ENDING = {FileKind.CAPTURE: "capture", FileKind.TRACK: "sealed", FileKind.MANIFEST: "manifest"}
 
 
+def file_name(file_id: str, kind: FileKind) -> str:
+    """A whole file's name in the vault."""
+    return f"{file_id}.{_ENDING[kind]}"
+
+
 class NewKey(Protocol):
     """A fresh data key, and what must be kept to get it back."""
 
@@ -71,7 +76,7 @@ class KeyedFile:
     @property
     def name(self) -> str:
         """In the vault, once it is whole; a capture file from its first byte."""
-        return f"{self.file_id}.{_ENDING[self.kind]}"
+        return file_name(self.file_id, self.kind)
 
     @property
     def unfinished_name(self) -> str:

@@ -88,7 +88,7 @@ class Recorder:
         ask_key: AskKey,
     ) -> str:
         """Make everything ready to take frames. Raises DiskFull, KeysUnavailable, LogUnavailable, VaultFailed."""
-        if self._closing.is_set() or not self._log.healthy:
+        if self._closing.is_set() or not self._log.healthy_for_recordings:
             raise LogUnavailable
         recording = new_id(Kind.RECORDING)
         entry = Entry(
@@ -247,18 +247,19 @@ class Recorder:
             counts = {"segments": part.segments, "bytes": part.octets}
             await self._catalogue.change_file(part.row.file_id, **counts, **state)
         broken = result.broken is not None
+        reason = DiskFull.code if result.broken == VaultFull.code else result.broken or result.reason
         await self._catalogue.move(
             live.id,
             _RUNNING,
             State.INTERRUPTED if broken else State.SEALING,
             interrupted=broken,
-            stop_reason=result.broken or result.reason,
+            stop_reason=reason,
             stopped_at=result.ended_at,
             facts=facts.ended(live.facts, result.cut, rfc3339(result.ended_at)),
         )
         action = Action.RECORDING_INTERRUPT if broken else Action.RECORDING_STOP
         segments = sum(part.segments for part in result.parts)
-        await self._enter(live, action, {"reason": result.broken or result.reason, "segments": segments})
+        await self._enter(live, action, {"reason": reason, "segments": segments})
 
     async def _insist(self, recording: str, step: Callable[[], Awaitable[None]]) -> None:
         """Repeat a step until it succeeds; while closing try once: then recovery does it at the next start."""

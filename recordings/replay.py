@@ -4,15 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from recordings.envelope import MalformedEnvelope, WrongKey
-from recordings.framelog import Record, records
 from recordings.opening import Prefix, SegmentStream
 from recordings.partners import KeyedFile
 from recordings.vault.store import Vault, VaultMissing
 from telehealth.secret import Secret
 
-CHUNK = 1_048_576
+CHUNK = 524_288
 
-Consume = Callable[[Record], None]
+Consume = Callable[[bytes], None]
 Drain = Callable[[], Awaitable[None]]
 
 
@@ -21,7 +20,7 @@ async def nothing() -> None:
 
 
 async def replay(vault: Vault, row: KeyedFile, dek: Secret[bytes], consume: Consume, drain: Drain = nothing) -> Prefix:
-    """Give every record of the valid prefix to `consume` (in a thread), and `drain` after each chunk.
+    """Give every segment of the valid prefix to `consume` (in a thread), and `drain` after each chunk.
 
     A file that was never begun, or whose header was torn, has an empty prefix.
     """
@@ -41,5 +40,4 @@ async def replay(vault: Vault, row: KeyedFile, dek: Secret[bytes], consume: Cons
 
 def _step(stream: SegmentStream, chunk: bytes, consume: Consume) -> None:
     for segment in stream.feed(chunk):
-        for record in records(segment):
-            consume(record)
+        consume(segment)

@@ -29,6 +29,8 @@ class TrackFacts:
 class StoredFile:
     """One ciphertext file. `state`: open, ended (capture), sealed, gone; `sha256` (hex) is of the ciphertext.
 
+    `place`: local, uploading (to the store elsewhere, and local still), remote (there, verified).
+
     `size`, `plain_size` (octets) and `segments` count what is durable.
     """
 
@@ -39,6 +41,7 @@ class StoredFile:
     plain_size: int
     sha256: str | None
     track: TrackFacts | None
+    place: str = "local"
 
     @property
     def id(self) -> str:
@@ -60,10 +63,13 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class FileAt:
-    """A file, its state and its recording's."""
+    """A file, its state, what it measures (octets, SHA-256 in hex) once sealed, and its recording's state."""
 
     id: str
+    name: str
     state: str
+    size: int
+    sha256: str | None
     recording_state: str
 
 

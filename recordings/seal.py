@@ -1,23 +1,22 @@
 """Sealing: capture files in, one WebM file per participant and the manifest out, all under keys of their own.
 
-The capture files are read three times (to learn, to find the front of the file, to write), so nothing is spooled:
-no plaintext touches a disk and memory stays within a few megabytes, however long the visit was.
+The capture files are read twice (to learn where every frame goes, to write), so nothing is spooled: no plaintext
+touches a disk, and memory holds 12 octets a frame and a few megabytes.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from recordings import remux
 from recordings.framelog import micros
 from recordings.manifest import VERSION, ClockEvidence, ConsentSpan, Gap, Manifest, Person, Source, Track, duration
 from recordings.part import NewFile, Place
 from recordings.partners import FileKind, FinishedFile, KeyedFile
-from recordings.remux import Plan, Run, Tally
-from recordings.replay import Consume, Drain, nothing, replay
+from recordings.remux import Film, Plan, Weaver, lay_out
+from recordings.replay import replay
 from recordings.sealing import SealedWriter
 from recordings.survey import Survey
-from recordings.webm import ForwardSink, FrontSink
 from telehealth.clock import rfc3339
 from telehealth.secret import Secret
 
@@ -86,10 +85,10 @@ async def seal(order: SealOrder, place: Place) -> Sealed:
     gaps: list[Gap] = []
     clocks: list[ClockEvidence] = []
     for voice in heard:
-        plan = Plan.of(voice.survey, cut, origin)
-        track, tally = await _seal_track(voice, plan, place)
-        tracks.append(track)
-        gaps += _gaps(voice, plan, tally)
+        plan = Plan.of(voice.survey, origin)
+        film = await asyncio.to_thread(lay_out, plan)
+        tracks.append(await _seal_track(voice, plan, film, place))
+        gaps += _gaps(voice, plan, film)
         clocks += _evidence(voice, plan)
     sources = tuple(source for voice in voices for source in voice.sources)
     manifest = _manifest(order, heard, origin, tuple(tracks), tuple(gaps), tuple(clocks), sources)
@@ -122,47 +121,32 @@ async def _listen(order: SealOrder, person: Person, place: Place, cut: int | Non
     return _Voice(person, files, survey, tuple(sources))
 
 
-async def _seal_track(voice: _Voice, plan: Plan, place: Place) -> tuple[Track, Tally]:
-    front = remux.front_sink(plan)
-    tally = await _run(voice, plan, front, place)
-    forward = ForwardSink(bytes(front.front))
+async def _seal_track(voice: _Voice, plan: Plan, film: Film, place: Place) -> Track:
+    weaver = Weaver(film)
     file = await place.new_file(FileKind.TRACK, voice.person.participant_id)
     writer = await SealedWriter.begin(place, file)
+
+    async def drain() -> None:
+        await writer.add(weaver.take())
+
     try:
-
-        async def drain() -> None:
-            await writer.add(forward.take())
-
-        await _run(voice, plan, forward, place, drain)
-        remux.refuse_difference(front, forward)
+        for capture, dek in voice.files:
+            await replay(place.vault, capture.row, dek, weaver.consume, drain)
+        weaver.close()
         await drain()
         finished = await writer.finish()
     finally:
         await writer.close()
-    track = _track(voice, plan, tally, finished)
+    track = _track(voice, plan, film, finished)
     await place.ledger.sealed(replace(finished, track=track))
-    return track, tally
-
-
-async def _run(voice: _Voice, plan: Plan, sink: FrontSink, place: Place, drain: Drain = nothing) -> Tally:
-    run = Run(plan, sink)
-    try:
-        await _feed(voice, place, run.consume, drain)
-    finally:
-        run.close()
-    return run.tally
-
-
-async def _feed(voice: _Voice, place: Place, consume: Consume, drain: Drain) -> None:
-    for file, dek in voice.files:
-        await replay(place.vault, file.row, dek, consume, drain)
+    return track
 
 
 async def _seal_manifest(manifest: Manifest, place: Place) -> tuple[KeyedFile, FinishedFile]:
     file: NewFile = await place.new_file(FileKind.MANIFEST, None)
     writer = await SealedWriter.begin(place, file)
     try:
-        await writer.add(manifest.encode())
+        await writer.add([manifest.encode()])
         finished = await writer.finish()
     finally:
         await writer.close()
@@ -170,7 +154,7 @@ async def _seal_manifest(manifest: Manifest, place: Place) -> tuple[KeyedFile, F
     return file.row, finished
 
 
-def _track(voice: _Voice, plan: Plan, tally: Tally, finished: FinishedFile) -> Track:
+def _track(voice: _Voice, plan: Plan, film: Film, finished: FinishedFile) -> Track:
     kinds = voice.survey.kinds
     width, height = (voice.survey.picture or (0, 0)) if "video" in kinds else (0, 0)
     return Track(
@@ -181,23 +165,23 @@ def _track(voice: _Voice, plan: Plan, tally: Tally, finished: FinishedFile) -> T
         size=finished.size,
         plain_size=finished.plain_size,
         segments=finished.segments,
-        duration_ms=tally.end_ms,
+        duration_ms=film.end_ms,
         start_ms=plan.start_ms,
         codecs=tuple(codec for kind, codec in (("audio", "opus"), ("video", "vp8")) if kind in kinds),
         width=width,
         height=height,
-        audio_frames=tally.frames["audio"],
-        video_frames=tally.frames["video"],
+        audio_frames=film.frames["audio"],
+        video_frames=film.frames["video"],
         lost_audio=voice.survey.lost["audio"],
         lost_video=voice.survey.lost["video"],
     )
 
 
-def _gaps(voice: _Voice, plan: Plan, tally: Tally) -> list[Gap]:
+def _gaps(voice: _Voice, plan: Plan, film: Film) -> list[Gap]:
     noted = [(gap.since, gap.until, gap.reason) for gap in voice.survey.gaps]
     silent = [
         (since, until, "no_media")
-        for since, until in tally.silences
+        for since, until in film.silences
         if not any(start < until and since < end for start, end, _ in noted)
     ]
     return [

@@ -1,14 +1,16 @@
 """One sealed file opened for reading by byte range: bounded memory, and never an octet whose tag failed."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
+from itertools import islice
 
 from recordings.envelope import HEADER_SIZE, SEALED_SEGMENT, FileTruncated, SegmentReader
-from recordings.opening import open_range, plain_size, range_plan
+from recordings.opening import RangePlan, open_range, plain_size, range_plan
 from recordings.rows import StoredFile
 from recordings.vault.store import Vault
 from telehealth.secret import Secret
 
-PIECE = 16 * SEALED_SEGMENT  # what one step reads, opens (about 0.2 ms) and hands on
+SPAN = 9 * SEALED_SEGMENT  # what is read in one go, the most ciphertext a reader holds
+PIECE = 3  # segments that are opened and handed on together
 
 
 class OpenFile:
@@ -35,16 +37,21 @@ class OpenFile:
         reader = SegmentReader(dek, header, recording_id=row.recording_id, file_id=row.file_id)
         file = cls(vault, row.file_id, row.name, reader, plain_size(octets))
         if file.size:
-            await file._piece(file.size - 1, file.size)
+            async for _ in file.chunks(file.size - 1, file.size):
+                pass
         return file
 
     async def chunks(self, start: int, end: int) -> AsyncGenerator[bytes, None]:
-        """Octets start..end (end exclusive) in pieces of at most 1 MiB; no segment is opened twice."""
-        while start < end:
-            stop = min(end, (start // PIECE + 1) * PIECE)
-            yield await self._piece(start, stop)
-            start = stop
+        """Octets start..end (end exclusive) in pieces of at most 256 KiB; no segment is opened twice."""
+        for plan in self._spans(start, end):
+            framed = await self._vault.read(self._name, plan.offset, plan.length)
+            plains = open_range(self._reader, plan, framed)
+            while piece := b"".join(islice(plains, PIECE)):
+                yield piece
+            del framed, plains  # before the next span is read
 
-    async def _piece(self, start: int, end: int) -> bytes:
-        plan = range_plan(self.size, start, end)
-        return open_range(self._reader, plan, await self._vault.read(self._name, plan.offset, plan.length))
+    def _spans(self, start: int, end: int) -> Iterator[RangePlan]:
+        while start < end:
+            stop = min(end, (start // SPAN + 1) * SPAN)
+            yield range_plan(self.size, start, stop)
+            start = stop

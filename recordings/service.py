@@ -19,6 +19,7 @@ from recordings.refusals import NotPlayable
 from recordings.rounds import Rounds
 from recordings.rows import RecordingRow, RetentionRule
 from recordings.rules import DEFAULT_CLASS, Rules
+from recordings.scrub import Scrub
 from recordings.sealer import Sealer
 from recordings.settings import Settings
 from recordings.states import State
@@ -84,7 +85,8 @@ class RecordingService:
         self._deletion = Deletion(
             self.catalogue, keys, log, vault, self._playback, self._rules, fields, self._certifier, clock, claims
         )
-        self._sweeper = Sweeper(self.catalogue, self._deletion, self._holds, self._rules, keys, vault, log)
+        self._sweeper = Sweeper(self.catalogue, self._deletion, self._holds, self._rules, log)
+        self.scrub = Scrub(self.catalogue, keys, log, vault, clock, self._rounds, settings.scrub_days)
 
     async def start(self) -> None:
         """Bring what a kill left to its end: grants, deletions, and (in the background) seals."""
@@ -277,7 +279,7 @@ class RecordingService:
         return await self._deletion.finish()
 
     async def sweep(self, now: datetime | None = None) -> Report:
-        """Destroy what is due, report what does not fit together."""
+        """Destroy what is due."""
         return await self._sweeper.sweep(now or self._clock.now())
 
     async def run_sweeper(self) -> None:

@@ -14,4 +14,5 @@ class Settings:
     backup_days: int = 0
     least_free_bytes: int = 200_000_000
     sweep_seconds: float = 3600.0
+    scrub_days: int = 30
     flush_seconds: float = 0.25

@@ -4,14 +4,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from recordings import framelog
-from recordings.framelog import KIND, LogMalformed, Record, What
+from recordings.framelog import KIND, LogMalformed, Record, What, heads, is_key
+from recordings.reel import Reel
 from recordings.timeline import LegClock, Report, leg_clock
 from recordings.webm import picture_size
 from telehealth.clock import parse_rfc3339
 from telehealth.frames import CLOCK_RATE, TrackKind
-
-_CLUSTER = 5_000_000  # microseconds
-_FRAMES = (What.AUDIO, What.VIDEO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,96 +21,79 @@ class NotedGap:
     reason: str
 
 
-class Chooser:
-    """Which frames count: each once, in order, none that arrived after a withdrawal. The same in every run."""
+@dataclass(slots=True)
+class LineSurvey:
+    """One kind of one leg; `quickest`: timestamp and arrival of the frame with the least delay."""
 
-    def __init__(self, cut: int | None) -> None:
-        self._cut = cut
-        self._last: dict[tuple[int, TrackKind], int] = {}
-        self.leg = -1
-
-    def wants(self, record: Record) -> bool:
-        """Follow the notes of parts; whether this record is a frame that counts. Raises LogMalformed."""
-        if record.what is What.NOTE:
-            content = record.note
-            if content.get("note") == "part":
-                self.leg = _whole(content, "leg")
-            return False
-        if record.what not in _FRAMES:
-            return False
-        if self.leg < 0:
-            raise LogMalformed
-        place = (self.leg, KIND[record.what])
-        if record.timestamp <= self._last.get(place, record.timestamp - 1):
-            return False  # the same batch again, at the head of the part after a failed one
-        if self._cut is not None and record.arrived > self._cut:
-            return False
-        self._last[place] = record.timestamp
-        return True
+    first: int
+    latest: int
+    quickest: tuple[int, int]
 
 
 @dataclass(slots=True)
 class LegSurvey:
-    """One leg: its reports, and of each kind the first timestamp and the frame with the least delay."""
+    """One leg: its reports and its lines."""
 
     reports: list[Report] = field(default_factory=list)
-    firsts: dict[TrackKind, int] = field(default_factory=dict)
-    quickest: dict[TrackKind, tuple[int, int]] = field(default_factory=dict)
+    lines: dict[TrackKind, LineSurvey] = field(default_factory=dict)
 
     def clock(self) -> LegClock:
-        return leg_clock(self.reports, self.quickest)
+        return leg_clock(self.reports, {kind: line.quickest for kind, line in self.lines.items()})
 
-    def note_frame(self, kind: TrackKind, timestamp: int, arrived: int) -> None:
-        self.firsts.setdefault(kind, timestamp)
-        best = self.quickest.get(kind)
-        if best is None or arrived - best[1] < (timestamp - best[0]) * 1_000_000 // CLOCK_RATE[kind]:
-            self.quickest[kind] = (timestamp, arrived)
+    def note_frame(self, kind: TrackKind, timestamp: int, arrived: int) -> bool:
+        """Whether the frame is new: above the last of its kind."""
+        line = self.lines.get(kind)
+        if line is None:
+            self.lines[kind] = LineSurvey(timestamp, timestamp, (timestamp, arrived))
+            return True
+        if timestamp <= line.latest:
+            return False  # the same batch again, at the head of the part after a failed one
+        line.latest = timestamp
+        since, best = line.quickest
+        if arrived - best < (timestamp - since) * 1_000_000 // CLOCK_RATE[kind]:
+            line.quickest = (timestamp, arrived)
+        return True
 
 
 class Survey:
-    """Everything about one participant's media but the media. Feed it the records of all capture files in order."""
+    """Everything about one participant's media but the media. Feed it the segments of all capture files in order.
+
+    `cut`: steady microseconds of a withdrawal; frames that arrived later are left out.
+    """
 
     def __init__(self, cut: int | None = None) -> None:
-        self._chooser = Chooser(cut)
+        self._cut = cut
+        self._leg: LegSurvey | None = None
+        self.reel = Reel()
         self.legs: dict[int, LegSurvey] = {}
         self.gaps: list[NotedGap] = []
         self.lost: dict[TrackKind, int] = {"audio": 0, "video": 0}
         self.picture: tuple[int, int] | None = None
-        self._key_frames = 0
-        self._arrivals: tuple[int, int] | None = None
         self.wall: tuple[int, datetime] | None = None
 
     @property
     def kinds(self) -> set[TrackKind]:
         """What can be sealed; pictures only if one of their key frames says how large they are."""
-        kinds = {kind for leg in self.legs.values() for kind in leg.firsts}
+        kinds = {kind for leg in self.legs.values() for kind in leg.lines}
         return kinds if self.picture else kinds - {"video"}
 
-    @property
-    def seek_points(self) -> int:
-        """At most so many Cues: one for each key frame, and one for each cluster (5 s) where there is sound alone."""
-        first, last = self._arrivals or (0, 0)
-        return self._key_frames + (last - first) // _CLUSTER + 16
-
-    def consume(self, record: Record) -> None:
-        wanted = self._chooser.wants(record)
-        if record.what is What.NOTE:
-            self._note(record)
-            return
-        kind = KIND[record.what]
-        leg = self.legs.setdefault(self._chooser.leg, LegSurvey())
-        if record.what in (What.AUDIO_REPORT, What.VIDEO_REPORT):
-            leg.reports.append(Report(kind, record.timestamp, record.ntp, record.arrived))
-        elif record.what in (What.AUDIO_LOST, What.VIDEO_LOST):
-            self.lost[kind] += record.packets
-        elif wanted:
-            self._frame(leg, kind, record)
+    def consume(self, segment: bytes) -> None:
+        """Raises LogMalformed."""
+        for what, flags, timestamp, arrived, begin, end in heads(segment):
+            if what == What.AUDIO:
+                self._frame("audio", timestamp, arrived, end - begin, False)
+            elif what == What.VIDEO:
+                key = is_key(flags)
+                if self._frame("video", timestamp, arrived, end - begin, key) and key:
+                    self._look(segment[begin : begin + 10])
+            else:
+                self._aside(Record(What(what), is_key(flags), timestamp, arrived, segment[begin:end]))
 
     def first_moments(self) -> dict[int, int]:
         """For each leg with frames: when its first frame was captured, steady microseconds."""
         moments: dict[int, int] = {}
         for number, leg in self.legs.items():
-            firsts = {kind: timestamp for kind, timestamp in leg.firsts.items() if kind in self.kinds}
+            firsts = {kind: line.first for kind, line in leg.lines.items() if kind in self.kinds}
             if firsts:
                 clock = leg.clock()
                 moments[number] = min(clock.kinds[kind].at(timestamp) for kind, timestamp in firsts.items())
@@ -125,22 +106,45 @@ class Survey:
         steady, wall = self.wall
         return wall + timedelta(microseconds=moment - steady)
 
-    def _frame(self, leg: LegSurvey, kind: TrackKind, record: Record) -> None:
-        leg.note_frame(kind, record.timestamp, record.arrived)
-        self._arrivals = ((self._arrivals or (record.arrived, 0))[0], record.arrived)
-        if kind == "video" and record.key:
-            self._key_frames += 1
-            size = picture_size(record.payload)
-            if size and (self.picture is None or size[0] * size[1] > self.picture[0] * self.picture[1]):
-                self.picture = size
+    def _frame(self, kind: TrackKind, timestamp: int, arrived: int, octets: int, key: bool) -> bool:
+        """Whether the frame counts: each once, in order, none that arrived after a withdrawal."""
+        if self._leg is None:
+            raise LogMalformed
+        is_late = self._cut is not None and arrived > self._cut
+        if is_late or not self._leg.note_frame(kind, timestamp, arrived):
+            self.reel.leave_out()
+            return False
+        self.reel.add(kind, key, octets, timestamp)
+        return True
+
+    def _look(self, key_frame: bytes) -> None:
+        size = picture_size(key_frame)
+        if size and (self.picture is None or size[0] * size[1] > self.picture[0] * self.picture[1]):
+            self.picture = size
+
+    def _aside(self, record: Record) -> None:
+        """What stands between the frames."""
+        if record.what is What.NOTE:
+            self._note(record)
+        elif self._leg is None:
+            raise LogMalformed
+        elif record.what in (What.AUDIO_REPORT, What.VIDEO_REPORT):
+            kind = KIND[record.what]
+            self._leg.reports.append(Report(kind, record.timestamp, record.ntp, record.arrived))
+        else:
+            self.lost[KIND[record.what]] += record.packets
 
     def _note(self, record: Record) -> None:
         content = record.note
         if content.get("note") == "gap":
             reason = content.get("reason")
             self.gaps.append(NotedGap(_whole(content, "from"), _whole(content, "to"), str(reason)))
-        elif content.get("note") == "part" and self.wall is None:
-            self.wall = (record.arrived, parse_rfc3339(str(content.get("wall"))))
+        elif content.get("note") == "part":
+            number = _whole(content, "leg")
+            self._leg = self.legs.setdefault(number, LegSurvey())
+            self.reel.leg(number)
+            if self.wall is None:
+                self.wall = (record.arrived, parse_rfc3339(str(content.get("wall"))))
 
 
 def _whole(content: framelog.NoteContent, name: str) -> int:

@@ -25,10 +25,14 @@ async def verify_recording(keys: KeyStore, vault: Vault, files: Sequence[StoredF
     damaged: dict[str, str] = {}
     for file in sealed:
         row = file.row
-        finished = FinishedFile(file.id, file.size, file.plain_size, file.segments, file.sha256 or "")
         try:
             dek = await keys.open(row.file_id, wrapped_share=row.wrapped_share, wrapping_key=row.wrapping_key)
-            await verify(vault, row.name, dek, row.recording_id, finished)
+            await verify(vault, row.name, dek, row.recording_id, finished_of(file))
         except Refusal as fault:
             damaged[file.id] = fault.code
     return Verification(len(sealed), damaged)
+
+
+def finished_of(file: StoredFile) -> FinishedFile:
+    """What the catalogue says that a sealed file is."""
+    return FinishedFile(file.id, file.size, file.plain_size, file.segments, file.sha256 or "")

@@ -1,26 +1,36 @@
-"""WebM by codec copy, with duration and Cues in front, written strictly forward and never whole in memory.
+"""WebM (RFC 9559) with duration and Cues in front, laid out from sizes and times, then written strictly forward. Pure.
 
-The muxer wants to go back and fill in the front at the end. So it runs twice over the same packets: once to learn
-the front (everything else is only summed), once to write, front first. Both runs must agree to the byte.
+Every element has the size that its place in the layout says, so that the front is known before the first frame is
+written, and a file can go to a store that only appends.
 """
 
-import zlib
-from fractions import Fraction
-from typing import Any, ClassVar
-
-import av
+import struct
+from dataclasses import dataclass, field
+from typing import ClassVar, NamedTuple
 
 from telehealth.errors import Reason, Refusal
 from telehealth.frames import TrackKind
 
-_MILLISECOND = Fraction(1, 1000)
-_ROOM = 65_536  # EBML header, SeekHead, Info, Tracks, Tags: about 1 KiB
-_CUE = 40
+TRACK: dict[TrackKind, int] = {"audio": 1, "video": 2}
+BLOCK = struct.Struct(">BIBhB")  # SimpleBlock: id, size, track, milliseconds since its cluster's, flags
+BLOCK_ID, BLOCK_KEY = 0xA3, 0x80
+_BLOCK_OWN = 4  # octets of a SimpleBlock's content before the frame
+_SIZE4, _SIZE8 = 1 << 28, 1 << 56  # marks of element sizes in four and in eight octets (RFC 8794 §4)
+_CLUSTER_HEAD = struct.Struct(">IQBBI")  # Cluster, its size, Timestamp, its size, milliseconds
+_CLUSTER_OWN = 6
+_LONGEST, _EARLIEST = 5_000, -30_000  # milliseconds of a frame in its cluster
+_LARGEST = 4 * 1_048_576  # octets of a cluster
+_TICK = 1_000_000  # nanoseconds: times are milliseconds
+_PRE_ROLL = 80_000_000  # nanoseconds that Opus needs to converge (RFC 7845 §4.6)
+_OPUS_HEAD = struct.pack(
+    "<8sBBHIhB", b"OpusHead", 1, 2, 0, 48_000, 0, 0
+)  # RFC 7845 §5.1: two channels, nothing skipped
 _VP8_START = b"\x9d\x01\x2a"
+_APP = b"telehealth"
 
 
 class SealDiffered(Refusal):
-    """Two runs over the same packets gave different bytes; nothing was sealed."""
+    """The frames read for writing are not those that were laid out; nothing was sealed."""
 
     code: ClassVar[str] = "seal_differed"
     reason = Reason.UNAVAILABLE
@@ -35,95 +45,131 @@ def picture_size(key_frame: bytes) -> tuple[int, int] | None:
     return (width, height) if width and height else None
 
 
-class FrontSink:
-    """Keeps the first `size` octets as they end up; sums up what follows (CRC-32, against faults, not forgers).
+class Cluster(NamedTuple):
+    """A run of frames from number `first` on, `octets` in the file, at `moment`; `seek`: Cues point at it."""
 
-    Raises SealDiffered when the muxer goes back beyond the front.
+    first: int
+    moment: int
+    octets: int
+    seek: bool
+
+    @property
+    def head(self) -> bytes:
+        """What stands before the first block."""
+        size = _SIZE8 | (self.octets - _CLUSTER_HEAD.size + _CLUSTER_OWN)
+        return _CLUSTER_HEAD.pack(0x1F43B675, size, 0xE7, 0x84, self.moment)
+
+
+@dataclass(slots=True)
+class Layout:
+    """Takes the frames in the order in which they will be written; then says how the file begins and how long it is.
+
+    A cluster begins with every key frame, after 5 s and after 4 MiB. Cues point at key frames, or where there is
+    sound alone at every cluster.
     """
 
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self.front = bytearray()
-        self._rest = 0
-        self._end = 0
-        self._at = 0
+    sound: bool
+    picture: tuple[int, int] | None
+    clusters: list[Cluster] = field(default_factory=list)
 
-    @property
-    def rest_sum(self) -> int:
-        return self._rest
+    def add(self, number: int, moment: int, octets: int, seek: bool) -> None:
+        """Frame `number` of `octets`, at `moment` (milliseconds); `seek`: a key frame of a picture."""
+        taken = BLOCK.size + octets
+        if self.clusters and not seek:
+            first, begin, size, is_sought = self.clusters[-1]
+            if _EARLIEST < moment - begin < _LONGEST and size + taken <= _LARGEST:
+                self.clusters[-1] = Cluster(first, begin, size + taken, is_sought)
+                return
+        self.clusters.append(Cluster(number, moment, _CLUSTER_HEAD.size + taken, seek or self.picture is None))
 
-    @property
-    def length(self) -> int:
-        return self._end
+    def front(self, milliseconds: int) -> bytes:
+        """Everything before the first cluster."""
+        info, tracks = self._info(milliseconds), self._tracks()
+        seek_head = _seek_head(0, 0, 0)  # its size does not depend on what it says
+        at_info = len(seek_head)
+        at_tracks = at_info + len(info)
+        at_cues = at_tracks + len(tracks)
+        cues = self._cues(at_cues + len(self._cues(0)))
+        front = _seek_head(at_info, at_tracks, at_cues) + info + tracks + cues
+        size = len(front) + sum(cluster.octets for cluster in self.clusters)
+        return _EBML + struct.pack(">IQ", 0x18538067, _SIZE8 | size) + front
 
-    def write(self, data: bytes) -> int:
-        data = bytes(data)
-        at, end = self._at, self._at + len(data)
-        if at > self._end or (at < self._end and end > min(self._size, self._end)):
-            raise SealDiffered
-        self.front[at : min(end, self._size)] = data[: max(0, self._size - at)]
-        if end > self._end:
-            self._rest = zlib.crc32(data[max(0, self._size - at) :], self._rest)
-            self._end = end
-        self._at = end
-        return len(data)
+    def _info(self, milliseconds: int) -> bytes:
+        return _master(
+            0x1549A966,
+            _uint(0x2AD7B1, _TICK, 4),
+            _leaf(0x4489, struct.pack(">d", milliseconds)),
+            _leaf(0x4D80, _APP),
+            _leaf(0x5741, _APP),
+        )
 
-    def seek(self, offset: int, whence: int = 0) -> int:
-        self._at = offset + (0, self._at, self._end)[whence]
-        return self._at
+    def _tracks(self) -> bytes:
+        entries: list[bytes] = []
+        if self.sound:
+            audio = _master(0xE1, _leaf(0xB5, struct.pack(">d", 48_000)), _uint(0x9F, 2))
+            private = _leaf(0x63A2, _OPUS_HEAD)
+            entries.append(_entry("audio", 2, b"A_OPUS", private, _uint(0x56BB, _PRE_ROLL, 4), audio))
+        if self.picture:
+            width, height = self.picture
+            entries.append(_entry("video", 1, b"V_VP8", _master(0xE0, _uint(0xB0, width, 2), _uint(0xBA, height, 2))))
+        return _master(0x1654AE6B, *entries)
 
-    def tell(self) -> int:
-        return self._at
-
-
-class ForwardSink(FrontSink):
-    """Gives the finished bytes in order: the known front, then everything after it as the muxer writes it."""
-
-    def __init__(self, front: bytes) -> None:
-        super().__init__(len(front))
-        self._ready = bytearray(front)
-
-    def write(self, data: bytes) -> int:
-        at, is_new = self._at, self._at + len(data) > self._end
-        written = super().write(data)
-        if is_new:
-            self._ready += bytes(data)[max(0, self._size - at) :]
-        return written
-
-    def take(self) -> bytes:
-        """What was finished since the last call."""
-        ready = bytes(self._ready)
-        self._ready.clear()
-        return ready
-
-
-class WebmMuxer:
-    """Packets in, one WebM file out of `sink`. Times are whole milliseconds, per kind never going back."""
-
-    def __init__(self, sink: FrontSink, *, sound: bool, picture: tuple[int, int] | None, cues: int) -> None:
-        options = {"fflags": "+bitexact", "reserve_index_space": str(front_size(cues) - _ROOM)}
-        self._container: Any = av.open(sink, "w", format="webm", options=options)
-        self._streams: dict[TrackKind, Any] = {}
-        self._last: dict[TrackKind, int] = {"audio": -1, "video": -1}
-        if sound:
-            self._streams["audio"] = self._container.add_stream("libopus", rate=48_000, layout="stereo")
-        if picture:
-            self._streams["video"] = self._container.add_mux_stream("vp8", width=picture[0], height=picture[1])
-
-    def add(self, kind: TrackKind, data: bytes, moment: int, key: bool) -> None:
-        moment = max(moment, self._last[kind] + 1)
-        self._last[kind] = moment
-        packet = av.Packet(data)
-        packet.pts = packet.dts = moment
-        packet.time_base = _MILLISECOND
-        packet.is_keyframe = key
-        packet.stream = self._streams[kind]
-        self._container.mux_one(packet)
-
-    def close(self) -> None:
-        self._container.close()
+    def _cues(self, at: int) -> bytes:
+        """`at`: where the first cluster begins, from the beginning of the Segment's content."""
+        track = TRACK["video" if self.picture else "audio"]
+        points: list[bytes] = []
+        for cluster in self.clusters:
+            if cluster.seek:
+                position = _master(0xB7, _uint(0xF7, track), _uint(0xF1, at, 8))
+                points.append(_master(0xBB, _uint(0xB3, cluster.moment, 4), position))
+            at += cluster.octets
+        return _master(0x1C53BB6B, *points)
 
 
-def front_size(cues: int) -> int:
-    """How many octets at the front the muxer may come back to, for so many seek points."""
-    return _ROOM + 1024 + _CUE * cues
+def block_size(octets: int) -> int:
+    """The size field of a SimpleBlock with a frame of `octets`."""
+    return _SIZE4 | (octets + _BLOCK_OWN)
+
+
+def _entry(kind: TrackKind, sort: int, codec: bytes, *more: bytes) -> bytes:
+    number = TRACK[kind]
+    return _master(
+        0xAE, _uint(0xD7, number), _uint(0x73C5, number), _uint(0x83, sort), _uint(0x9C, 0), _leaf(0x86, codec), *more
+    )
+
+
+def _seek_head(info: int, tracks: int, cues: int) -> bytes:
+    places = ((0x1549A966, info), (0x1654AE6B, tracks), (0x1C53BB6B, cues))
+    return _master(
+        0x114D9B74, *(_master(0x4DBB, _uint(0x53AB, ident, 4), _uint(0x53AC, place, 8)) for ident, place in places)
+    )
+
+
+def _uint(ident: int, value: int, octets: int = 1) -> bytes:
+    return _leaf(ident, value.to_bytes(octets, "big"))
+
+
+def _leaf(ident: int, content: bytes) -> bytes:
+    """An element of less than 127 octets."""
+    return _id(ident) + bytes([0x80 | len(content)]) + content
+
+
+def _master(ident: int, *parts: bytes) -> bytes:
+    content = b"".join(parts)
+    return _id(ident) + (_SIZE4 | len(content)).to_bytes(4, "big") + content
+
+
+def _id(ident: int) -> bytes:
+    return ident.to_bytes((ident.bit_length() + 7) // 8, "big")
+
+
+_EBML = _master(
+    0x1A45DFA3,
+    _uint(0x4286, 1),
+    _uint(0x42F7, 1),
+    _uint(0x42F2, 4),
+    _uint(0x42F3, 8),
+    _leaf(0x4282, b"webm"),
+    _uint(0x4287, 4),
+    _uint(0x4285, 2),
+)

@@ -25,12 +25,17 @@ class Empty(_Message):
     """`{}` or nothing at all."""
 
 
+Proof = Annotated[str, StringConstraints(max_length=200)]  # that the browser holds the session's key
+
+
 class WatchAuth(_Message):
     watch: Literal[True]
+    proof: Proof | None = None
 
 
 class CallAuth(_Message):
     visit: VisitId
+    proof: Proof | None = None
 
 
 class JoinAuth(_Message):

@@ -66,6 +66,7 @@ class Doors:
     staff_cookie: str
     patient_cookie: str
     source: Callable[[web.Request], Source]
+    prove: Callable[[Caller, str | None], Awaitable[None]]  # staff: that the browser holds the session's key
 
 
 class VisitNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the library ships no types
@@ -125,6 +126,8 @@ class VisitNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the libr
         asked = messages.parse_auth(auth)
         request: web.Request = environ["aiohttp.request"]
         caller = await self._caller(request, patient=isinstance(asked, messages.JoinAuth))
+        if not isinstance(asked, messages.JoinAuth):
+            await self._doors.prove(caller, asked.proof)
         today: Mapping[str, Any] | None = None
         visit: str | None = None
         if isinstance(asked, messages.WatchAuth):

@@ -65,6 +65,9 @@ class OwnedEngine(Engine):  # type: ignore[misc]  # the library ships no types
         await asyncio.gather(*self._owned, return_exceptions=True)
 
 
+PACKETS: Final = frozenset("123456")  # Engine.IO 4 packet types; the engine raises on anything else
+
+
 class PlainWebSocket:
     """What the engine writes to and reads from: uncompressed, bounded in size and rate, text only."""
 
@@ -110,16 +113,19 @@ class PlainWebSocket:
         except BaseException:
             self._over.set()
             raise
-        if message.type is not WSMsgType.TEXT or not self._bucket.take(self._clock.steady()):
+        text: str = message.data if message.type is WSMsgType.TEXT else ""
+        if text[:1] not in PACKETS or not self._bucket.take(self._clock.steady()):
             self._over.set()
             raise OSError
-        text: str = message.data
         return text
 
 
 class _Server(socketio.AsyncServer):  # type: ignore[misc]  # the library ships no types
     def _engineio_server_class(self) -> type[Engine]:
         return OwnedEngine
+
+
+HANDSHAKE: Final = {"EIO": "4", "transport": "websocket"}  # a new socket; sessions of the library are not resumed
 
 
 class SignallingServer:
@@ -167,6 +173,8 @@ class SignallingServer:
             return _refused(403, "foreign_origin")
         if request.headers.get("Upgrade", "").lower() != "websocket":
             return _refused(426, "websocket_only")
+        if "sid" in request.query or any(request.query.get(name) != value for name, value in HANDSHAKE.items()):
+            return _refused(400, "malformed")
         if len(self._server.eio.sockets) >= MOST_SOCKETS:
             log.error("alarm.too_many_sockets", count=len(self._server.eio.sockets))
             return _refused(503, "unavailable")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Literal
@@ -9,7 +10,7 @@ from typing import Literal
 from telehealth.audit.entry import Actor
 from telehealth.errors import Forbidden
 
-Role = Literal["admin", "clinician", "auditor", "patient", "system"]
+Role = Literal["admin", "clinician", "auditor", "front_desk", "patient", "system"]
 CallerKind = Literal["user", "token", "participant", "cli", "system"]
 
 SCOPES = frozenset(
@@ -39,6 +40,7 @@ class Caller:
     participant: str | None = None
     address: str | None = None
     device: str | None = None
+    mfa_at: datetime | None = None  # when a person last proved two factors in this session
 
     def actor(self) -> Actor:
         """The same person as the audit log writes them down."""
@@ -63,7 +65,8 @@ class Action(StrEnum):
     VISITS_CREATE = "visits.create"
     VISITS_LIST = "visits.list"
     VISITS_READ = "visits.read"
-    VISITS_WRITE = "visits.write"  # edit, cancel, end; links and codes
+    VISITS_WRITE = "visits.write"  # edit, cancel; links and codes
+    VISITS_END = "visits.end"  # for everybody who is in it
     VISITS_CALL = "visits.call"  # take part as the clinician
     RECORDINGS_LIST = "recordings.list"
     RECORDINGS_READ = "recordings.read"
@@ -86,16 +89,18 @@ class Rule:
 
 _ADMIN = frozenset({"admin", "system"})
 _CLINICIAN = frozenset({"clinician"})
-_STAFF = frozenset({"admin", "clinician", "system"})
+_DESK = frozenset({"admin", "front_desk", "system"})  # book and send links, for every clinician
+_BOOKING = _DESK | _CLINICIAN
 
 RULES: Mapping[Action, Rule] = MappingProxyType(
     {
         Action.USERS_MANAGE: Rule(_ADMIN, scope="users:manage"),
         Action.TOKENS_MANAGE: Rule(_ADMIN),
-        Action.VISITS_CREATE: Rule(_STAFF, scope="visits:write"),
-        Action.VISITS_LIST: Rule(_ADMIN, own=_CLINICIAN, scope="visits:read"),
-        Action.VISITS_READ: Rule(_ADMIN, own=_CLINICIAN, scope="visits:read"),
-        Action.VISITS_WRITE: Rule(_ADMIN, own=_CLINICIAN, scope="visits:write"),
+        Action.VISITS_CREATE: Rule(_BOOKING, scope="visits:write"),
+        Action.VISITS_LIST: Rule(_DESK, own=_CLINICIAN, scope="visits:read"),
+        Action.VISITS_READ: Rule(_DESK, own=_CLINICIAN, scope="visits:read"),
+        Action.VISITS_WRITE: Rule(_DESK, own=_CLINICIAN, scope="visits:write"),
+        Action.VISITS_END: Rule(_ADMIN, own=_CLINICIAN, scope="visits:write"),
         Action.VISITS_CALL: Rule(frozenset(), own=frozenset({"admin", "clinician"})),
         Action.RECORDINGS_LIST: Rule(_ADMIN, own=_CLINICIAN, scope="recordings:read"),
         Action.RECORDINGS_READ: Rule(_ADMIN, own=_CLINICIAN, scope="recordings:read"),
@@ -132,3 +137,10 @@ def require(caller: Caller, action: Action, *, owner: str | None = None) -> None
     """Let pass or raise Forbidden."""
     if not may(caller, action, owner=owner):
         raise Forbidden
+
+
+def recently_proven(caller: Caller, now: datetime, within: timedelta) -> bool:
+    """Whether a person proved two factors within this time; programs and the command line rest on what they hold."""
+    if caller.kind != "user":
+        return caller.kind != "participant"
+    return caller.mfa_at is not None and timedelta(0) <= now - caller.mfa_at < within

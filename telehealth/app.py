@@ -119,6 +119,10 @@ async def open_server(config: Config, clock: Clock) -> AsyncIterator[RunningServ
         demo = Demo(house) if config.demo else None
         metrics = Metrics()
         visiting.measure(metrics)
+        house.storing.measure(metrics)
+        for name, text, read in house.recordings.scrub.gauges():
+            metrics.gauge(name, text, read)
+        house.turnover.measure(metrics.gauge)
         app = make_app(rooms_of(house, metrics, visiting.checks(), demo), site_of(config, ROOT))
         visiting.mount(app)
         for name, work in house.workers():
@@ -165,6 +169,11 @@ def rooms_of(house: House, metrics: Metrics, checks: Mapping[str, Check], demo: 
         enrolment=identity.enrolment,
         sign_in=identity.sign_in,
         sessions=identity.sessions,
+        passkeys=identity.passkeys,
+        passkey_sign_in=identity.passkey_sign_in,
+        own_password=identity.own_password,
+        resets=identity.resets,
+        possession=identity.possession,
         tokens=identity.tokens,
         joining=identity.joining,
         booking=house.booking,

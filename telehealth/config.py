@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from telehealth.audit.settings import Audit
+from telehealth.keys.settings import Keys
 from telehealth.secret import Secret
 
 Minutes = Annotated[int, Field(ge=1, le=24 * 60)]
@@ -119,6 +121,7 @@ class Visits(_Section):
 class Sessions(_Section):
     idle_minutes: Minutes = 15
     absolute_hours: Annotated[int, Field(ge=1, le=12)] = 12
+    step_up_minutes: Annotated[int, Field(ge=1, le=720)] = 10  # how long two factors count for grave acts
 
 
 class Recording(_Section):
@@ -127,8 +130,34 @@ class Recording(_Section):
     grant_seconds: Annotated[int, Field(ge=10, le=60)] = 60
     starter_lost_seconds: Annotated[int, Field(ge=5, le=60)] = 60
     sweep_minutes: Minutes = 60
+    scrub_days: Annotated[int, Field(ge=0, le=3650)] = 30  # every sealed file is read again within so many; 0: never
     backup_days: Annotated[int, Field(ge=0, le=3650)] = 0  # greatest age of a backup of key store or provider
     least_free_bytes: Annotated[int, Field(ge=0)] = 200_000_000
+
+
+class Store(_Section):
+    """Where sealed recordings end up; captures stay in places.recordings."""
+
+    kind: Literal["disk", "s3"] = "disk"
+    bucket: str = ""
+    endpoint: str = ""  # empty: Amazon's own
+    region: str = "us-east-1"
+    prefix: Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]+/)*$")] = "recordings/"
+    access_key_file: Path | None = None  # both or neither; neither: the machine's role
+    secret_key_file: Path | None = None
+    ca_file: Path | None = None
+
+    def faults(self) -> list[tuple[bool, str]]:
+        """Whether each thing is wrong, and how it is said."""
+        far = not self.endpoint.startswith(("https://", "http://127.0.0.1", "http://localhost"))
+        return [
+            (self.kind == "s3" and not self.bucket, "store.bucket is missing"),
+            (bool(self.endpoint) and far, "store.endpoint must be https://"),
+            (
+                (self.access_key_file is None) != (self.secret_key_file is None),
+                "store.access_key_file and store.secret_key_file go together",
+            ),
+        ]
 
 
 class Mail(_Section):
@@ -148,10 +177,13 @@ class Sms(_Section):
 class Config(_Section):
     server: Server = Server()
     places: Places = Places()
+    keys: Keys = Keys()
+    audit: Audit = Audit()
     media: Media = Media()
     visits: Visits = Visits()
     sessions: Sessions = Sessions()
     recording: Recording = Recording()
+    store: Store = Store()
     mail: Mail = Mail()
     sms: Sms = Sms()
     demo: bool = False
@@ -198,6 +230,9 @@ class Config(_Section):
                 and not self.sms.url.startswith("http://127.0.0.1"),
                 "sms.url must be https",
             ),
+            *self.keys.faults(self.recording.backup_days),
+            *self.store.faults(),
+            *self.audit.faults(),
         ]
 
     @property
@@ -214,7 +249,7 @@ class Config(_Section):
 
 
 PREFIX = "TELEHEALTH_"
-_LISTS = ("trusted_proxies", "public_addresses", "stun_urls", "turn_urls")
+_LISTS = ("trusted_proxies", "public_addresses", "stun_urls", "turn_urls", "anchor_paths")
 
 
 def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Config:

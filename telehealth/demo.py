@@ -13,7 +13,7 @@ from telehealth.house import ENTROPY, House
 from telehealth.identity.faults import Unauthenticated
 from telehealth.identity.people import Invitation
 from telehealth.identity.secrets import new_token
-from telehealth.identity.sessions import SessionInfo
+from telehealth.identity.sessions import Proof, SessionInfo
 from telehealth.secret import Secret
 from telehealth.visits.orders import NewPatient, NewVisit
 
@@ -66,7 +66,9 @@ class Demo:
         )
         return Shown(data, lines)
 
-    async def enter(self, token: str, *, address: str, device: str) -> tuple[Secret[str], SessionInfo]:
+    async def enter(
+        self, token: str, *, address: str, device: str, key: dict[str, str] | None = None
+    ) -> tuple[Secret[str], SessionInfo]:
         """A session for whoever holds a printed link, once. Raises Unauthenticated."""
         user = self._doors.pop(hashlib.sha256(token.encode()).digest(), None)
         if user is None:
@@ -75,7 +77,7 @@ class Demo:
         actor = Actor("user", user, address=address, device=device)
         await self._house.log.enter(Entry(Action.SIGNIN_OK, Outcome.DONE, actor, detail={"factor": "demo"}))
         async with self._house.base.store.begin() as connection:
-            session, _ = await sessions.start(connection, user)
+            session, _ = await sessions.start(connection, user, Proof("demo", device, key=key))
         return session, await sessions.info(session.reveal())
 
     def _door(self, user: str) -> str:

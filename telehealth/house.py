@@ -6,35 +6,43 @@ import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from recordings.retention import Rule
 from recordings.service import RecordingService
 from recordings.settings import Settings
-from recordings.vault.disk import DiskVault
+from recordings.vault.store import Vault
 from telehealth.audit.log import AuditLog
 from telehealth.base import Base, open_base
 from telehealth.clock import Clock
 from telehealth.config import Config
+from telehealth.identity.authenticator import site_of
 from telehealth.identity.budget import Budget
 from telehealth.identity.enrolment import Enrolment
 from telehealth.identity.hashing import Cost, Hasher
 from telehealth.identity.joining import Joining
 from telehealth.identity.links import Links
+from telehealth.identity.own_password import OwnPassword
+from telehealth.identity.passkey_sign_in import PasskeySignIn
+from telehealth.identity.passkeys import Passkeys
 from telehealth.identity.people import People
+from telehealth.identity.possession import Possession
+from telehealth.identity.resets import Resets
 from telehealth.identity.sessions import Sessions
 from telehealth.identity.sign_in import SignIn
 from telehealth.identity.tokens import ApiTokens
 from telehealth.identity.verifying import Verifying
-from telehealth.keys.file import FileProvider
 from telehealth.keys.keyring import Keyring
+from telehealth.keys.provider import Provider
+from telehealth.keys.rewrap import Turnover
 from telehealth.outbox.carriers import carriers_of
 from telehealth.outbox.outbox import Outbox
+from telehealth.storing import Storing, storing_of
 from telehealth.visits.booking import Booking, BookingRooms
 from telehealth.visits.store import VisitStore
 
 ENTROPY = os.urandom
-ROTATION_LOOK_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,11 @@ class Identity:
     tokens: ApiTokens
     links: Links
     joining: Joining
+    passkeys: Passkeys
+    passkey_sign_in: PasskeySignIn
+    own_password: OwnPassword
+    resets: Resets
+    possession: Possession
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +72,8 @@ class House:
     identity: Identity
     booking: Booking
     recordings: RecordingService
+    turnover: Turnover
+    storing: Storing
 
     @property
     def config(self) -> Config:
@@ -73,7 +88,7 @@ class House:
         return self.base.keyring
 
     @property
-    def provider(self) -> FileProvider:
+    def provider(self) -> Provider:
         return self.base.provider
 
     @property
@@ -105,7 +120,10 @@ class House:
             ("sessions", self.identity.sessions.run()),
             ("outbox", self.outbox.run()),
             ("sweeper", self.recordings.run_sweeper()),
-            ("keys", _rotate(self.keyring, self.clock)),
+            ("scrub", self.recordings.scrub.run()),
+            *self.storing.workers(),
+            ("keys", self.turnover.run()),
+            ("anchors", self.base.anchors.run()),
         ]
 
     @property
@@ -115,14 +133,6 @@ class House:
     @property
     def tokens(self) -> ApiTokens:
         return self.identity.tokens
-
-
-async def _rotate(keyring: Keyring, clock: Clock) -> None:
-    """Begin a new wrapping key whenever the present one has served its quarter."""
-    while True:
-        if keyring.due(clock.now()):
-            await keyring.rotate()
-        await asyncio.sleep(ROTATION_LOOK_SECONDS)
 
 
 @asynccontextmanager
@@ -135,16 +145,25 @@ async def open_house(config: Config, clock: Clock, cost: Cost | None = None) -> 
         carriers = await asyncio.to_thread(carriers_of, config.mail, config.sms)
         outbox = Outbox(**base.common(), fields=base.fields, bus=base.bus, carriers=carriers, entropy=ENTROPY)
         identity = _identity(base, outbox, Hasher(cost))
-        vault = DiskVault(config.places.recordings)
-        recordings = await _recordings(base, vault, identity.people)
+        storing = await storing_of(config, base, ENTROPY)
+        recordings = await _recordings(base, storing.vault, identity.people)
         try:
             booking = await asyncio.to_thread(_booking, base, identity, outbox)  # reads the time zone
-            yield House(base, outbox, identity, booking, recordings)
+            yield House(base, outbox, identity, booking, recordings, _turnover(base), storing)
         finally:
-            await vault.close()
+            await storing.vault.close()
 
 
-async def _recordings(base: Base, vault: DiskVault, people: People) -> RecordingService:
+def _turnover(base: Base) -> Turnover:
+    return Turnover(
+        **base.common(),
+        keyring=base.keyring,
+        keystore=base.keystore,
+        retire_after=timedelta(days=base.config.keys.retire_days),
+    )
+
+
+async def _recordings(base: Base, vault: Vault, people: People) -> RecordingService:
     section = base.config.recording
     return RecordingService(
         store=base.store,
@@ -160,6 +179,7 @@ async def _recordings(base: Base, vault: DiskVault, people: People) -> Recording
             backup_days=section.backup_days,
             least_free_bytes=section.least_free_bytes,
             sweep_seconds=section.sweep_minutes * 60.0,
+            scrub_days=section.scrub_days,
         ),
         names_of=people.name_of,
     )
@@ -179,8 +199,15 @@ def _identity(base: Base, outbox: Outbox, hasher: Hasher) -> Identity:
     sealed = {**common, "fields": base.fields}
     sessions = Sessions(**sealed, bus=base.bus, limits=config.sessions, entropy=ENTROPY)
     verifying = Verifying(**sealed, bus=base.bus, hasher=hasher, budget=budget, entropy=ENTROPY)
+    people = People(**sealed, bus=base.bus, entropy=ENTROPY)
+    keyed = {**sealed, "sessions": sessions, "entropy": ENTROPY, "site": site_of(config)}
     return Identity(
-        people=People(**sealed, bus=base.bus, entropy=ENTROPY),
+        people=people,
+        passkeys=Passkeys(**keyed),
+        passkey_sign_in=PasskeySignIn(**keyed),
+        own_password=OwnPassword(**sealed, hasher=hasher, sessions=sessions),
+        possession=Possession(**sealed, entropy=ENTROPY),
+        resets=Resets(**common, entropy=ENTROPY, people=people),
         enrolment=Enrolment(
             **sealed, hasher=hasher, sessions=sessions, entropy=ENTROPY, issuer=config.server.clinic_name
         ),

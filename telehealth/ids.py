@@ -13,6 +13,8 @@ class Kind(StrEnum):
 
     USER = "usr"
     SESSION = "ses"
+    PASSKEY = "pky"
+    RESET = "rst"
     TOKEN = "tok"  # noqa: S105  # a prefix, not a password
     VISIT = "vis"
     LINK = "lnk"

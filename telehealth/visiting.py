@@ -128,6 +128,7 @@ def _doors(house: House) -> Doors:
         staff_cookie=cookie_name("staff", https=https),
         patient_cookie=cookie_name("visit", https=https),
         source=Proxies.of(house.config.server.trusted_proxies).source,
+        prove=house.identity.possession.require,
     )
 
 

@@ -4,10 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+import benchmarks.__main__ as runner
 from benchmarks.figure import Figure, measured, percentile, wished
 from benchmarks.pipe import PartnerDied, partner
 
@@ -62,19 +65,41 @@ def test_n_of_the_environment_says_how_many_samples(monkeypatch: pytest.MonkeyPa
     assert wished(10) == 3
 
 
-def test_a_run_prints_figures_alone_on_stdout() -> None:
+def test_one_that_breaks_is_named_and_the_others_are_still_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def sound(seed: int) -> Iterator[Figure]:
+        yield measured("audit.example", 1.0, "ms", n=1, seed=seed)
+
+    def broken(seed: int) -> Iterator[Figure]:
+        yield measured("audit.half", 1.0, "ms", n=1, seed=seed)
+        raise RuntimeError("out of order")
+
+    for name, run in (("broken", broken), ("sound", sound)):
+        monkeypatch.setitem(sys.modules, f"benchmarks.{name}", SimpleNamespace(run=run))
+    monkeypatch.setattr(runner, "BENCHMARKS", ("broken", "sound"))
+    monkeypatch.setenv("SEED", "11")
+    assert runner.main([]) == 1
+    said = capsys.readouterr()
+    figures = [Figure(**json.loads(line)) for line in said.out.splitlines()]
+    assert [(figure.figure, figure.seed) for figure in figures] == [("audit.half", 11), ("audit.example", 11)]
+    assert "out of order" in said.err
+    assert said.err.rstrip().endswith("not measured: broken")
+
+
+@pytest.mark.slow
+def test_a_real_run_prints_figures_alone_on_stdout() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "seal_speed"],
         cwd=ROOT,
         env=os.environ | {"SEED": "11", "SEAL_SECONDS": "2", "N": "1"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=True,
     )
     figures = [Figure(**json.loads(line)) for line in done.stdout.splitlines()]
-    assert [figure.figure for figure in figures] == ["recordings.seal_speed"]
-    assert figures[0].seed == 11
+    assert [(figure.figure, figure.seed) for figure in figures] == [("recordings.seal_speed", 11)]
     assert "seal_speed" in done.stderr
 
 

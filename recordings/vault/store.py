@@ -1,6 +1,7 @@
 """What a store of encrypted files can do; only ciphertext ever comes here."""
 
 import re
+from collections.abc import Awaitable, Callable, Sequence
 from typing import ClassVar, Protocol
 
 from telehealth.errors import NotFound, Reason, Refusal
@@ -22,6 +23,27 @@ class VaultFailed(Refusal):
     code: ClassVar[str] = "vault_failed"
     reason = Reason.UNAVAILABLE
     message = "The store of recordings failed."
+
+
+class VaultUnreachable(VaultFailed):
+    """A store elsewhere does not answer in time, or answers that it cannot at present."""
+
+    code: ClassVar[str] = "vault_unreachable"
+    message = "The remote store of recordings cannot be reached."
+
+
+class VaultDenied(VaultFailed):
+    """A store elsewhere does not take our credentials, or they do not allow this."""
+
+    code: ClassVar[str] = "vault_denied"
+    message = "The remote store of recordings does not let us in."
+
+
+class VaultLocks(VaultFailed):
+    """The bucket keeps every object for a time: what is put there could not be deleted."""
+
+    code: ClassVar[str] = "vault_locks"
+    message = "The bucket locks its objects, so recordings in it could not be deleted. Take one without object lock."
 
 
 class VaultFrozen(Refusal):
@@ -58,12 +80,8 @@ class Writer(Protocol):
         ...
 
 
-class Vault(Protocol):
-    """Files by name. Names hold a file id and a kind, nothing about anybody."""
-
-    async def create(self, name: str) -> Writer:
-        """A new, empty file whose name is durable. Raises VaultFailed when the name is taken."""
-        ...
+class Shelf(Protocol):
+    """Whole files by name. Names hold a file id and a kind, nothing about anybody."""
 
     async def read(self, name: str, offset: int, length: int) -> bytes:
         """Up to `length` octets from `offset`; fewer only at the file's end. Raises VaultMissing."""
@@ -71,10 +89,6 @@ class Vault(Protocol):
 
     async def size(self, name: str) -> int:
         """The file's size in octets. Raises VaultMissing."""
-        ...
-
-    async def rename(self, old: str, new: str) -> None:
-        """Give a file its final name, durably and at once. Raises VaultMissing."""
         ...
 
     async def delete(self, name: str) -> None:
@@ -85,17 +99,60 @@ class Vault(Protocol):
         """All names, sorted."""
         ...
 
+    async def close(self) -> None:
+        """Wait for what runs and give threads and connections back."""
+        ...
+
+
+class Vault(Shelf, Protocol):
+    """A shelf on which files are written."""
+
+    async def create(self, name: str) -> Writer:
+        """A new, empty file whose name is durable. Raises VaultFailed when the name is taken."""
+        ...
+
+    async def rename(self, old: str, new: str) -> None:
+        """Give a file its final name, durably and at once. Raises VaultMissing."""
+        ...
+
     async def free_bytes(self) -> int:
         """Octets that can still be written."""
         ...
 
-    async def close(self) -> None:
-        """Wait for what runs and give the threads back."""
+
+Source = Callable[[int, int], Awaitable[bytes]]  # offset, length → octets
+
+
+class RemoteShelf(Shelf, Protocol):
+    """A shelf elsewhere that takes whole files. Everything may raise VaultUnreachable, VaultDenied, VaultFailed."""
+
+    async def check(self) -> None:
+        """Refuse a place that cannot keep a deletion's promise. Raises VaultLocks, VaultMissing (no such bucket)."""
         ...
+
+    async def upload(self, name: str, size: int, source: Source) -> None:
+        """Bring a whole file there; `source` is asked for its octets in order, once each.
+
+        Broken off anywhere no file appears; the next upload of that name sends only what is not there yet.
+        """
+        ...
+
+    async def sizes(self) -> dict[str, int]:
+        """All names and their sizes in octets."""
+        ...
+
+    async def unfinished(self) -> Sequence[str]:
+        """Names of uploads that were begun and not ended, sorted."""
+        ...
+
+
+def is_ours(name: str) -> bool:
+    """Whether this is a name of ours."""
+    return _NAME.fullmatch(name) is not None
 
 
 def checked_name(name: str) -> str:
     """The name itself. Raises ValueError for one that is not a file id and a kind."""
-    if not _NAME.fullmatch(name):
+    if not is_ours(name):
         raise ValueError("not a vault name")
     return name

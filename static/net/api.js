@@ -12,18 +12,39 @@ export class Problem extends Error {
   }
 }
 
+/** @type {(() => Promise<boolean>) | null} */
+let stepUp = null;
+
+/** Pages of staff say how a person proves themselves again. @param {() => Promise<boolean>} confirm */
+export const onStepUp = (confirm) => { stepUp = confirm; };
+
+/**
+ * Ask the server; where it wants both factors again, the person is asked and the request sent once more.
+ * @param {string} method @param {string} path below /api/v1 @param {unknown} [body]
+ * @param {Record<string, string>} [headers] @returns {Promise<any>}
+ */
+export async function call(method, path, body, headers = {}) {
+  try {
+    return await once(method, path, body, headers);
+  } catch (error) {
+    if (!(error instanceof Problem && error.code === "step_up_needed" && stepUp && await stepUp())) throw error;
+    return once(method, path, body, headers);
+  }
+}
+
 /**
  * @param {string} method
  * @param {string} path below /api/v1
- * @param {unknown} [body]
+ * @param {unknown} body
+ * @param {Record<string, string>} headers
  * @returns {Promise<any>}
  */
-export async function call(method, path, body) {
+async function once(method, path, body, headers) {
   let answer;
   try {
     answer = await fetch(`/api/v1${path}`, {
       method,
-      headers: body === undefined ? {} : { "Content-Type": "application/json" },
+      headers: body === undefined ? headers : { "Content-Type": "application/json", ...headers },
       body: body === undefined ? undefined : JSON.stringify(body),
       cache: "no-store",
       credentials: "same-origin",

@@ -1,18 +1,29 @@
 // The one socket of a page: events answered or refused by code, reconnecting by itself.
 import { io } from "/vendor/socket.io.js";
-import { Problem } from "./api.js";
+import { call, Problem } from "./api.js";
+import { proof } from "./proof.js";
 
 const ANSWER_WITHIN = 10_000;
 
 /** Connect to `/visit`. @param {Record<string, unknown>} purpose what the handshake says the socket is for */
 export function connect(purpose) {
-  return io("/visit", {
+  const staff = !("join" in purpose);
+  const socket = io("/visit", {
     transports: ["websocket"],
-    auth: purpose,
+    auth: (/** @type {(said: object) => void} */ say) => {
+      if (staff) proof().then((given) => say({ ...purpose, proof: given }), () => say(purpose));
+      else say(purpose);
+    },
     reconnectionDelay: 400,
     reconnectionDelayMax: 4000,
     withCredentials: true,
   });
+  socket.on("connect_error", async (/** @type {Error & {data?: {error?: string}}} */ error) => {
+    if (error.data?.error !== "proof_needed" || await proof().catch(() => "later")) return;
+    await call("DELETE", "/session").catch(() => null); // this browser lost the session's key: only signing in helps
+    location.replace("/");
+  });
+  return socket;
 }
 
 /** @typedef {ReturnType<typeof connect>} Socket */

@@ -48,7 +48,7 @@ async function load(further) {
 function row(entry) {
   const tone = { refused: "warn", failed: "danger" }[/** @type {string} */ (entry.outcome)] ?? "plain";
   return h("tr", {}, h("td", { class: "number" }, entry.index), h("td", { class: "number" }, dayAndTime(entry.at)),
-    h("td", {}, h("div", {}, t(/** @type {any} */ (`role.${entry.actor.role}`))), h("div", { class: "quiet small" }, entry.actor.id)),
+    h("td", {}, h("div", {}, t(/** @type {any} */ (`role.${entry.actor.role || "system"}`))), h("div", { class: "quiet small" }, entry.actor.id)),
     h("td", {}, h("code", {}, entry.action)),
     h("td", {}, h("span", { class: `chip ${tone}` }, t(/** @type {any} */ (`outcome.${entry.outcome}`)))),
     h("td", { class: "small" }, ...[entry.visit, entry.recording, entry.subject].filter(Boolean).map((one) => h("div", {}, one)),

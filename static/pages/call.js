@@ -60,8 +60,14 @@ function knock(person) {
   return h("div", { class: "knock" },
     h("p", {}, t("door.waits", { name: person.name ?? t("role.patient"), time: person.since ? clock(person.since) : "" })),
     h("div", { class: "actions" },
-      h("button", { class: "primary admit", onclick: () => session.act("admit", { participant: person.participant }) }, t("door.admit")),
+      h("button", { class: "primary admit", onclick: () => admit(person) }, t("door.admit")),
       h("button", { class: "danger", onclick: () => remove(person) }, t("door.remove"))));
+}
+
+/** @param {import("../state/visit.js").Person} person */
+async function admit(person) {
+  const done = await session.act("admit", { participant: person.participant });
+  if (done && innerWidth <= 768 && panel.isConnected) togglePeople(); // a phone shows the person, not the panel
 }
 
 /** @param {import("../state/visit.js").View} view */
@@ -71,8 +77,8 @@ function about(view) {
   return [
     h("h3", {}, person.name ?? t("role.patient")),
     h("dl", { class: "facts small" },
-      h("dt", {}, t("facts.location")), h("dd", { id: "location" }, person.location ?? "–"),
-      h("dt", {}, t("facts.callback")), h("dd", { id: "callback" }, person.callback ?? "–"),
+      h("dt", {}, t("facts.location")), h("dd", { id: "location" }, h("bdi", {}, person.location ?? "–")),
+      h("dt", {}, t("facts.callback")), h("dd", { id: "callback" }, h("bdi", {}, person.callback ?? "–")),
       h("dt", {}, t("facts.sound")), h("dd", {}, t(person.audio ? "on" : "off")),
       h("dt", {}, t("facts.picture")), h("dd", {}, t(person.video ? "on" : "off")),
       h("dt", {}, t("facts.quality")), h("dd", {}, t(/** @type {any} */ (`quality.${person.quality ?? "unknown"}`)))),

@@ -41,7 +41,7 @@ function draw() {
   /** @type {Record<string, () => void>} */
   const pages = { opening, early, code: askCode, devices: checkDevices, waiting, call: inCall, over, unknown, replaced };
   pages[way.step]();
-  if (way.step !== "call") main.focus();
+  if (way.step !== "call" && !main.contains(document.activeElement)) main.focus();
 }
 
 /** @param {...(Node | string | false | null | undefined)} content */
@@ -61,9 +61,14 @@ function early() {
   const opens = way.opensAt ?? new Date().toISOString();
   card(h("h1", {}, t("join.early")), h("p", {}, t("join.early.text", { day: day(opens), time: clock(opens) })), rest,
     h("p", { class: "quiet" }, t("join.early.zone", { zone: Intl.DateTimeFormat().resolvedOptions().timeZone })));
-  const timer = setInterval(async () => {
+  const count = () => {
     const seconds = secondsUntil(opens, Date.now());
-    rest.textContent = length(seconds);
+    rest.textContent = seconds < 86_400 ? length(seconds) : "";
+    return seconds;
+  };
+  count();
+  const timer = setInterval(async () => {
+    const seconds = count();
     if (way.step !== "early") clearInterval(timer);
     else if (seconds === 0) {
       clearInterval(timer);
@@ -75,7 +80,7 @@ function early() {
 
 function askCode() {
   const passcode = invitation.channel === "passcode";
-  const input = h("input", { id: "code", class: "code", required: true, maxlength: 64, autocapitalize: "none", spellcheck: "false",
+  const input = h("input", { id: "code", class: "code", dir: "ltr", required: true, maxlength: 64, autocapitalize: "none", spellcheck: "false",
     autocomplete: passcode ? "off" : "one-time-code", inputmode: passcode ? null : "numeric" });
   const error = h("p", { class: "error", role: "alert", id: "code-error" });
   const button = h("button", { class: "primary wide", type: "submit" }, t("join.code.go"));

@@ -1,6 +1,7 @@
 // One recording: facts, playback, hold, deletion, certificate.
 import { Playback } from "../call/playback.js";
 import { call, codeOf } from "../net/api.js";
+import { proof } from "../net/proof.js";
 import { ask, field, fill, h, tell } from "../ui/dom.js";
 import { dayAndTime, length, size, t, wordsFor, wordsForReason } from "../ui/i18n.js";
 import { icon } from "../ui/icons.js";
@@ -65,7 +66,8 @@ function startPlaying() {
 
 /** @param {string} purpose */
 async function play(purpose) {
-  const grant = await call("POST", `/recordings/${id}/grants`, { purpose });
+  const shown = await proof();
+  const grant = await call("POST", `/recordings/${id}/grants`, { purpose }, shown ? { "Session-Proof": shown } : {});
   const renew = setInterval(() => call("POST", `/grants/${grant.id}/renew`).catch(() => clearInterval(renew)), 25_000);
   const players = recording.tracks.map((/** @type {any} */ track) => ({
     track,

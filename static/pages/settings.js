@@ -4,10 +4,12 @@ import { copyLine } from "../ui/booking.js";
 import { ask, field, fill, h, tell } from "../ui/dom.js";
 import { t, wordsFor } from "../ui/i18n.js";
 import { staffPage } from "../ui/shell.js";
+import { resetSection, tokenSection } from "../ui/tokens.js";
 
 const { session, main } = await staffPage("settings.title");
 const body = h("tbody");
 const rules = h("form", { class: "stack" });
+const resets = resetSection(session.user.id);
 fill(main,
   h("div", { class: "page-head" }, h("h1", {}, t("settings.title"))),
   h("section", { class: "card stack" },
@@ -15,6 +17,7 @@ fill(main,
     h("div", { class: "table-frame", tabindex: "0", role: "region", "aria-label": t("users.title") }, h("table", {},
       h("thead", {}, h("tr", {}, ...["users.name", "users.role", "users.state"].map((key) => h("th", { scope: "col" }, t(/** @type {any} */ (key)))),
         h("td", {}, h("span", { class: "visually-hidden" }, t("users.acts"))))), body))),
+  resets.section, tokenSection(),
   h("section", { class: "card stack" }, h("h2", {}, t("retention.title")), h("p", { class: "quiet" }, t("retention.text")), rules));
 
 /** @param {() => Promise<unknown>} work */
@@ -47,7 +50,11 @@ function row(user) {
 const reset = (user) => trying(async () => {
   const sure = await ask(t("users.reset"), (close) => [h("p", {}, t("users.reset.sure", { name: user.name })),
     h("div", { class: "actions end" }, h("button", { onclick: () => close(null) }, t("cancel")), h("button", { class: "primary", onclick: () => close(true) }, t("users.reset")))]);
-  if (sure) await showLink(await call("POST", `/users/${user.id}/reset`));
+  if (!sure) return;
+  const made = await call("POST", `/users/${user.id}/reset`);
+  if (made.enrolment_url) await showLink(made);
+  else tell(t("resets.asked"));
+  await resets.load();
 });
 
 /** @param {{enrolment_url: string}} made */
@@ -57,7 +64,7 @@ const showLink = (made) => ask(t("users.link"), (close) => [h("p", {}, t("users.
 async function add() {
   const name = h("input", { name: "name", required: true, maxlength: 80 });
   const login = h("input", { name: "login", required: true, maxlength: 80, autocapitalize: "none" });
-  const role = h("select", { name: "role" }, ...["clinician", "admin", "auditor"].map((one) => new Option(t(/** @type {any} */ (`role.${one}`)), one)));
+  const role = h("select", { name: "role" }, ...["clinician", "front_desk", "admin", "auditor"].map((one) => new Option(t(/** @type {any} */ (`role.${one}`)), one)));
   const wished = await ask(t("users.add"), (close) => [h("form", { class: "stack", onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); close(true); } },
     field(t("users.name"), name), field(t("signin.login"), login), field(t("users.role"), role),
     h("div", { class: "actions end" }, h("button", { type: "button", onclick: () => close(null) }, t("cancel")), h("button", { class: "primary", type: "submit" }, t("users.add"))))]);
@@ -79,7 +86,7 @@ function showRules(kept) {
       tell(t("saved"));
     });
   };
-  fill(rules, ...lines.map(({ rule, days, least }) => h("fieldset", { class: "field" }, h("legend", {}, rule.class),
+  fill(rules, ...lines.map(({ rule, days, least }) => h("fieldset", { class: "field" }, h("legend", {}, rule.class === "visit" ? t("retention.visit") : rule.class),
     h("div", { class: "pair" }, field(t("retention.days"), days), field(t("retention.least"), least)))),
   h("div", { class: "actions" }, h("button", { class: "primary", type: "submit" }, t("save"))));
 }

@@ -1,5 +1,6 @@
 // A set-up link: choose a password, add the authenticator, keep the recovery codes.
 import { call, codeOf } from "../net/api.js";
+import { signInAt } from "../net/proof.js";
 import { field, fill, h } from "../ui/dom.js";
 import { t, wordsFor } from "../ui/i18n.js";
 import { about, home, openPage } from "../ui/shell.js";
@@ -45,7 +46,7 @@ function show(offer) {
     error.textContent = "";
     try {
       const names = fresh ? { login: login.value, name: name.value } : {};
-      done(await call("POST", "/enrolment/finish",
+      done(await signInAt("/enrolment/finish",
         { token, ...names, password: password.value, code: code.value.replaceAll(" ", "") }));
     } catch (problem) {
       error.textContent = wordsFor(codeOf(problem));

@@ -1,10 +1,13 @@
 // Sign-in: name, password, one-time code.
 import { call, codeOf, Problem } from "../net/api.js";
+import { signInAt } from "../net/proof.js";
 import { field, fill, h } from "../ui/dom.js";
 import { t, wordsFor } from "../ui/i18n.js";
+import { passkeyCode, passkeysHere, usePasskey } from "../ui/passkeys.js";
 import { about, home, openPage } from "../ui/shell.js";
 
-const { clinic, demo } = await about();
+const facts = await about();
+const { clinic, demo } = facts;
 const main = openPage(clinic, demo);
 document.title = `${t("signin.title")} · ${clinic.name}`;
 
@@ -26,10 +29,27 @@ function show() {
   const button = h("button", { class: "primary wide", type: "submit" }, t("signin.go"));
   const form = h("form", { class: "stack card", onsubmit: submit },
     h("h1", {}, t("signin.title")),
+    passkeysHere(facts) && h("button", { class: "primary wide", type: "button", id: "passkey", onclick: withPasskey }, t("passkey.use")),
+    passkeysHere(facts) && h("p", { class: "quiet small" }, t("signin.or")),
     field(t("signin.login"), login), field(t("signin.password"), password), field(t("signin.code"), code, t("signin.code.hint")),
     error, button);
   fill(main, form, h("p", { class: "quiet small foot" }, t("signin.patients")));
   login.focus();
+
+  /** @param {Event} event */
+  async function withPasskey(event) {
+    const pressed = /** @type {HTMLButtonElement} */ (event.currentTarget);
+    pressed.disabled = true;
+    error.textContent = "";
+    try {
+      const { options } = await call("POST", "/session/passkey/options");
+      enter(await signInAt("/session/passkey", { credential: await usePasskey(options) }));
+    } catch (problem) {
+      error.textContent = wordsFor(passkeyCode(problem));
+    } finally {
+      pressed.disabled = false;
+    }
+  }
 
   /** @param {SubmitEvent} event */
   async function submit(event) {
@@ -37,7 +57,7 @@ function show() {
     button.disabled = true;
     error.textContent = "";
     try {
-      enter(await call("POST", "/session", { login: login.value, password: password.value, code: code.value.replaceAll(" ", "") }));
+      enter(await signInAt("/session", { login: login.value, password: password.value, code: code.value.replaceAll(" ", "") }));
     } catch (problem) {
       const wait = problem instanceof Problem && problem.retryAfter;
       error.textContent = wait ? t("signin.wait", { seconds: Math.ceil(wait) }) : wordsFor(codeOf(problem));

@@ -52,7 +52,7 @@ async function load() {
 }
 
 async function newVisit() {
-  const made = await bookDialog();
+  const made = await bookDialog(session.user);
   if (!made) return;
   await linkDialog(made.visit, made.link);
   load();
@@ -92,6 +92,7 @@ function chips(visit, now, here) {
   return [
     here ? h("span", { class: "chip" }, t(here.online ? "visits.waiting" : "visits.away", { time: clock(here.since) }))
       : h("span", { class: "chip plain" }, t(/** @type {any} */ (`state.${now?.state ?? visit.state}`))),
+    visit.clinician.id !== session.user.id && h("span", { class: "chip plain" }, visit.clinician.name),
     visit.recording_planned && h("span", { class: "chip plain" }, t("visits.planned")),
     visit.assurance === "high" && h("span", { class: "chip plain" }, t("visits.high")),
     failed && h("span", { class: "chip danger" }, t("visits.delivery.failed")),
@@ -102,14 +103,19 @@ function chips(visit, now, here) {
 function acts(visit, here) {
   const again = async () => { await linkDialog(visit, null); load(); };
   const edit = async () => { if (await editDialog(visit)) load(); };
+  const mine = visit.clinician.id === session.user.id;
   return [
-    h("a", { class: `button ${here ? "primary" : ""}`, href: `/call/${visit.id}` }, t("visits.start")),
+    mine && h("a", { class: `button ${here ? "primary" : ""}`, href: `/call/${visit.id}` }, t("visits.start")),
     h("button", { onclick: again }, t("visits.link")),
     h("button", { onclick: edit }, t("visits.edit")),
   ];
 }
 
 const socket = connect({ watch: true });
+if (session.user.role === "front_desk") { // holds no visits of their own, so nothing is pushed
+  socket.disconnect();
+  setInterval(load, 30_000);
+}
 socket.on("today", (/** @type {any} */ came) => {
   if (came.revision <= today.revision && today.revision >= 0) return;
   const fresh = arrivals(today, came);
@@ -126,4 +132,3 @@ socket.on("connect_error", (/** @type {Error & {data?: {error?: string}}} */ err
   if (error.data?.error === "unauthenticated") location.replace("/");
 });
 await load();
-void session;

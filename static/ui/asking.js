@@ -15,7 +15,7 @@ export function askConsent(asked) {
       h("dt", {}, t("consent.kept")), h("dd", {}, t("consent.days", { years: Math.round(asked.retention_days / 36.525) / 10 })),
       h("dt", {}, t("consent.version")), h("dd", {}, `${asked.version} · ${asked.sha256.slice(0, 12)}`)),
     h("p", { class: "quiet" }, t("consent.free")),
-    h("div", { class: "pair" },
+    h("div", { class: "pair answers" },
       h("button", { id: "consent-no", onclick: () => close("no") }, t("consent.no")),
       h("button", { class: "primary", id: "consent-yes", onclick: () => close("yes") }, t("consent.yes"))),
   ], "large");

@@ -62,9 +62,18 @@ async function trying(button, error, work) {
   }
 }
 
-/** @returns {Promise<{visit: any, link: Issued} | null>} */
-export function bookDialog() {
+/** For whom somebody who books for others may book. @param {{id: string, role: string}} user @returns {Promise<HTMLSelectElement | null>} */
+async function clinicians(user) {
+  if (!["admin", "front_desk"].includes(user.role)) return null;
+  const { items } = await call("GET", "/clinicians").catch(() => ({ items: [] }));
+  return items.length ? choose("clinician", items.map((/** @type {any} */ one) => [one.id, one.name]),
+    items.some((/** @type {any} */ one) => one.id === user.id) ? user.id : items[0].id) : null;
+}
+
+/** @param {{id: string, role: string}} user @returns {Promise<{visit: any, link: Issued} | null>} */
+export async function bookDialog(user) {
   const p = parts(null);
+  const clinician = await clinicians(user);
   const channel = channels();
   const send = senders();
   const error = h("p", { class: "error", role: "alert" });
@@ -74,9 +83,9 @@ export function bookDialog() {
     onsubmit: (/** @type {Event} */ event) => {
       event.preventDefault();
       return trying(button, error, async () => close(await call("POST", "/visits",
-        { ...asBody(p), channel: channel.value, send: send.value || null })));
+        { ...asBody(p), channel: channel.value, send: send.value || null, ...(clinician ? { clinician: clinician.value } : {}) })));
     },
-  }, ...asFields(p),
+  }, clinician && field(t("recordings.clinician"), clinician), ...asFields(p),
   h("div", { class: "pair" }, field(t("link.channel"), channel), field(t("link.send"), send)),
   error, h("div", { class: "actions end" }, cancel(close), button))], "large");
 }
@@ -159,7 +168,7 @@ function reissue(place, visit) {
 
 /** A secret with its copy button. @param {string} label @param {string} value @param {string} id */
 export function copyLine(label, value, id) {
-  const line = h("input", { id, value, readonly: true });
+  const line = h("input", { id, value, readonly: true, dir: "ltr" });
   line.addEventListener("focus", () => line.select());
   const copy = h("button", { type: "button", "aria-label": `${t("copy")}: ${label}` }, icon("copy"));
   copy.addEventListener("click", async () => {

@@ -83,7 +83,7 @@ export function callRoom(session, options) {
     }
   });
   session.addEventListener("trouble", (event) => stage.say(wordsFor(/** @type {CustomEvent} */ (event).detail)));
-  session.addEventListener("link", (event) => { if (/** @type {CustomEvent} */ (event).detail === "lost") stage.say(t("call.lost")); });
+  session.addEventListener("link", (event) => stage.say(/** @type {CustomEvent} */ (event).detail === "lost" ? t("call.lost") : "", true));
   session.addEventListener("view", () => {
     const view = session.view;
     if (!view) return;

@@ -5,16 +5,17 @@ import { icon } from "./icons.js";
 
 /** @param {import("../call/session.js").Session} session @param {() => void} onclose */
 export function chatPanel(session, onclose) {
-  const lines = h("ul", { class: "chat-lines", role: "log", "aria-live": "polite", tabindex: "0", "aria-label": t("chat.lines") });
-  const input = h("input", { id: "chat-text", "aria-label": t("chat.write"), maxlength: 2000, autocomplete: "off" });
+  const lines = h("ul", { class: "chat-lines" });
+  const log = h("div", { class: "chat-log", role: "log", "aria-live": "polite", tabindex: "0", "aria-label": t("chat.lines") }, lines);
+  const input = h("input", { id: "chat-text", "aria-label": t("chat.write"), dir: "auto", maxlength: 2000, autocomplete: "off" });
   const form = h("form", { class: "secret-line", onsubmit: say }, input, h("button", { class: "primary", type: "submit" }, t("chat.send")));
-  const panel = panelFrame(t("call.chat"), onclose, h("p", { class: "small quiet" }, t("chat.kept")), lines, form);
+  const panel = panelFrame(t("call.chat"), onclose, h("p", { class: "small quiet" }, t("chat.kept")), log, form);
   session.addEventListener("chat", (event) => add(/** @type {CustomEvent} */ (event).detail, false));
 
   /** @param {string} text @param {boolean} mine */
   function add(text, mine) {
-    lines.append(h("li", { class: mine ? "mine" : null }, h("b", {}, mine ? t("chat.you") : t("chat.them")), text));
-    lines.scrollTop = lines.scrollHeight;
+    lines.append(h("li", { class: mine ? "mine" : null }, h("b", {}, mine ? t("chat.you") : t("chat.them")), h("span", { dir: "auto" }, text)));
+    log.scrollTop = log.scrollHeight;
   }
 
   /** @param {Event} event */

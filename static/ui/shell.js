@@ -1,10 +1,11 @@
 // The frame of staff pages: brand, navigation, language, idle sign-out.
-import { call, Problem } from "../net/api.js";
+import { call, onStepUp, Problem } from "../net/api.js";
 import { ask, fill, h } from "./dom.js";
 import { applyLanguage, language, languageChooser, t } from "./i18n.js";
 import { icon } from "./icons.js";
+import { confirmItIsYou } from "./passkeys.js";
 
-/** @typedef {{id: string, name: string, role: "admin" | "clinician" | "auditor"}} User */
+/** @typedef {{id: string, name: string, role: "admin" | "clinician" | "auditor" | "front_desk"}} User */
 /** @typedef {{name: string, logo: string | null}} Clinic */
 /** @typedef {{user: User, idle_seconds: number, clinic: Clinic, demo: boolean}} Session */
 
@@ -16,7 +17,11 @@ const PLACES = {
     { path: "/audit", key: "nav.audit" }, { path: "/settings", key: "nav.settings" },
   ],
   auditor: [{ path: "/audit", key: "nav.audit" }],
+  front_desk: [{ path: "/visits", key: "nav.visits" }],
 };
+
+/** @type {{path: string, key: import("./i18n.js").Key}} */
+const ACCOUNT = { path: "/account", key: "nav.account" };
 
 /** Where a role begins. @param {string} role */
 export const home = (role) => (PLACES[role] ?? PLACES.auditor)[0].path;
@@ -38,6 +43,7 @@ export const demoBanner = () => h("div", { class: "banner", role: "note" }, t("d
  */
 export async function staffPage(title, busy = () => false) {
   applyLanguage();
+  onStepUp(confirmItIsYou);
   const session = await signedIn();
   const main = h("main", { id: "main", tabindex: "-1" });
   document.title = `${t(title)} · ${session.clinic.name}`;
@@ -65,7 +71,7 @@ async function signedIn() {
 
 /** @param {User} user */
 function navigation(user) {
-  const links = (PLACES[user.role] ?? []).map(({ path, key }) =>
+  const links = [...(PLACES[user.role] ?? []), ACCOUNT].map(({ path, key }) =>
     h("a", { href: path, "aria-current": location.pathname.startsWith(path) ? "page" : null }, t(key)));
   return h("nav", { "aria-label": t("nav.label") }, ...links);
 }
@@ -126,5 +132,5 @@ export function openPage(clinic, demo, shape = "narrow centre") {
   return main;
 }
 
-/** @returns {Promise<{clinic: Clinic, demo: boolean}>} what anybody may know of this server */
+/** @returns {Promise<{clinic: Clinic, demo: boolean, passkeys_at?: string | null}>} what anybody may know of this server */
 export const about = () => call("GET", "/about").catch(() => ({ clinic: { name: "Telehealth", logo: null }, demo: false }));

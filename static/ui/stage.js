@@ -135,11 +135,11 @@ export class Stage {
     if (level <= 2 && before > 2) this.say(t("quality.weak"));
   }
 
-  /** A sentence on the stage for a while. @param {string} text */
-  say(text) {
+  /** A sentence on the stage for a while, or until the next. @param {string} text @param {boolean} [lasting] */
+  say(text, lasting = false) {
     this.tellPlace.textContent = text;
     clearTimeout(this.saying);
-    this.saying = setTimeout(() => { this.tellPlace.textContent = ""; }, 6000);
+    if (!lasting) this.saying = setTimeout(() => { this.tellPlace.textContent = ""; }, 6000);
   }
 
   close() { clearInterval(this.timer); }

@@ -47,6 +47,7 @@ class Action(StrEnum):
     RECORDING_INTERRUPT = "recording.interrupt"
     RECORDING_RECOVER = "recording.recover"
     RECORDING_VERIFY = "recording.verify"
+    RECORDING_RECONCILE = "recording.reconcile"
     RECORDING_LIST = "recording.list"
     RECORDING_READ = "recording.read"
     RECORDING_DOWNLOAD = "recording.download"
@@ -67,14 +68,22 @@ class Action(StrEnum):
     SESSION_END = "session.end"
     MFA_ENROL = "mfa.enrol"
     MFA_RESET = "mfa.reset"
+    MFA_PROVE = "mfa.prove"
+    DEVICE_LOST = "device.lost"
+    PASSKEY_ADD = "passkey.add"  # the name of an act
+    PASSKEY_REMOVE = "passkey.remove"  # the name of an act
+    PASSKEY_SUSPEND = "passkey.suspend"  # the name of an act
     PASSWORD_CHANGE = "password.change"  # noqa: S105  # the name of an act
     USER_CREATE = "user.create"
     USER_DISABLE = "user.disable"
     USER_ENABLE = "user.enable"
     USER_RESET = "user.reset"
+    USER_RESET_ASK = "user.reset.ask"
+    USER_RESET_REFUSE = "user.reset.refuse"
     USER_ROLE = "user.role"
     USER_READ = "user.read"
     TOKEN_CREATE = "token.create"  # noqa: S105  # the name of an act
+    TOKEN_ROTATE = "token.rotate"  # noqa: S105  # the name of an act
     TOKEN_REVOKE = "token.revoke"  # noqa: S105  # the name of an act
     TOKEN_TRY = "token.try"  # noqa: S105  # the name of an act
 
@@ -122,6 +131,10 @@ _CLOSING = frozenset(
         Action.SIGNIN_TRY,
         Action.SIGNIN_OUT,
         Action.SESSION_END,
+        Action.DEVICE_LOST,
+        Action.PASSKEY_REMOVE,
+        Action.PASSKEY_SUSPEND,
+        Action.USER_RESET_REFUSE,
         Action.USER_DISABLE,
         Action.TOKEN_REVOKE,
         Action.TOKEN_TRY,

@@ -46,7 +46,7 @@ class FileDetailKeys:
 
     def _path(self, subject: str) -> Path:
         name = hashlib.sha256(subject.encode()).hexdigest()
-        return self._folder / name[:2] / f"{name}.key"
+        return self._folder / f"{name[:2]}/{name}.key"
 
     def find(self, subject: str) -> Secret[bytes] | None:
         path = self._path(subject)

@@ -1,5 +1,6 @@
 """What is written down about one act: who, what, on what, from where and why."""
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,12 +8,14 @@ from enum import StrEnum
 from typing import Literal
 
 from telehealth.audit.actions import Action
+from telehealth.audit.faults import EntryTooLarge
 
 ActorKind = Literal["user", "participant", "token", "system", "cli", "stranger"]
 Code = str | int | bool
 
 MAX_FIELDS = 32
 MAX_PRIVATE_CHARS = 512
+MAX_PRIVATE_TEXT = 32_768  # bytes of JSON; a letter takes up to 12
 _CODE = re.compile(r"[A-Za-z0-9_.:+/@=-]{0,128}")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _WHOLE = 2**53  # integers that every JSON reader keeps
@@ -53,8 +56,8 @@ class Entry:
     """One act.
 
     `detail`: codes and numbers, in clear: nothing that identifies. `private`: identifying text, sealed beside the
-    log, each value cut at 512 characters. `patient` is an id, written as a pseudonym; `subject` is the id of another
-    thing (link, user, participant). Raises EntryInvalid.
+    log, each value cut at 512 characters, 32 KiB in all. `patient` is an id, written as a pseudonym; `subject` is the
+    id of another thing (link, user, participant). Raises EntryInvalid, EntryTooLarge.
     """
 
     action: Action
@@ -84,6 +87,9 @@ class Entry:
                 raise EntryInvalid("a field's name")
         for name, value in self.detail.items():
             _check_detail(name, value)
+        text = self.private_text()
+        if sum(map(len, text.values())) > MAX_PRIVATE_TEXT // 12 and len(json.dumps(text)) > MAX_PRIVATE_TEXT:
+            raise EntryTooLarge
 
     def private_text(self) -> dict[str, str]:
         """All that is sealed: `private`, and the actor's address and device."""

@@ -5,7 +5,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -42,6 +42,17 @@ class Files(Protocol):
         """Write the whole file and sync it, but not its name: `replace` follows."""
         ...
 
+    def publish(self, path: Path, content: bytes) -> None:
+        """Write over a file that is no longer than `content` (≤ 512 bytes), for readers now.
+
+        A reader may meet it half written; after a power cut it holds the old content, the new one, or its beginning.
+        """
+        ...
+
+    def write_synced(self, path: Path, offset: int, content: bytes) -> None:
+        """Write over what is there, durably."""
+        ...
+
     def sync(self, path: Path) -> None:
         """Make the content durable."""
         ...
@@ -56,6 +67,10 @@ class Files(Protocol):
 
     def remove(self, path: Path) -> None:
         """Take the file away, durably."""
+        ...
+
+    def prune(self, path: Path) -> None:
+        """Take the file away, and its folder if that is empty then; after a power cut it may be back."""
         ...
 
     def reserve(self, path: Path, size: int) -> None:
@@ -80,9 +95,17 @@ class Disk:
         return path.stat().st_size
 
     def read(self, path: Path, offset: int = 0, length: int = -1) -> bytes:
-        with path.open("rb") as file:
-            file.seek(offset)
-            return file.read(length)
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            if length < 0:
+                length = max(0, os.fstat(handle).st_size - offset)
+            pieces, found = list[bytes](), 0
+            while found < length and (piece := os.pread(handle, length - found, offset + found)):
+                pieces.append(piece)
+                found += len(piece)
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        finally:
+            os.close(handle)
 
     def write_at(self, path: Path, offset: int, content: bytes) -> None:
         try:
@@ -104,6 +127,25 @@ class Disk:
             view = memoryview(content)
             while view:
                 view = view[os.write(handle, view) :]
+            os.fdatasync(handle)
+        finally:
+            os.close(handle)
+
+    def publish(self, path: Path, content: bytes) -> None:
+        """In place: a few hundred bytes in one sector; renaming would wait for the disk on some file systems."""
+        handle = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
+        try:
+            os.pwrite(handle, content, 0)
+        finally:
+            os.close(handle)
+
+    def write_synced(self, path: Path, offset: int, content: bytes) -> None:
+        handle = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
+        try:
+            view = memoryview(content)
+            while view:
+                written = os.pwrite(handle, view, offset)
+                view, offset = view[written:], offset + written
             os.fdatasync(handle)
         finally:
             os.close(handle)
@@ -130,6 +172,11 @@ class Disk:
     def remove(self, path: Path) -> None:
         path.unlink()
         sync_folder(path.parent)
+
+    def prune(self, path: Path) -> None:
+        path.unlink(missing_ok=True)
+        with suppress(OSError):  # not empty, or gone
+            path.parent.rmdir()
 
     def reserve(self, path: Path, size: int) -> None:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)

@@ -13,7 +13,20 @@ _SEGMENT_NAME = re.compile(r"([0-9]{12})\.(leaves|details)")
 class Layout:
     """Names in the log's folder."""
 
-    __slots__ = ("details", "folder", "head", "leaves", "lock", "spool", "spool_lock", "stage", "subtrees")
+    __slots__ = (
+        "details",
+        "folder",
+        "head",
+        "journal",
+        "keys",
+        "leaves",
+        "lock",
+        "spool",
+        "spool_lock",
+        "stage",
+        "subtrees",
+        "tiles",
+    )
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -22,6 +35,9 @@ class Layout:
         self.head = folder / "checkpoint"
         self.stage = folder / "checkpoint.next"
         self.subtrees = folder / "subtrees"
+        self.journal = folder / "journal"
+        self.keys = folder / "keys"
+        self.tiles = folder / "tiles"
         self.lock = folder / "lock"
         self.spool = folder / "spool"
         self.spool_lock = folder / "spool.lock"

@@ -1,6 +1,5 @@
 """The exact bytes of a leaf, and the pseudonyms that stand in it."""
 
-import hashlib
 import hmac
 import json
 from collections.abc import Mapping
@@ -72,9 +71,7 @@ class Pseudonyms:
         self._key = key
 
     def _of(self, domain: str, name: str) -> str:
-        return hmac.new(
-            self._key.reveal(), f"{domain}\0{name}".encode("utf-8", "surrogatepass"), hashlib.sha256
-        ).hexdigest()
+        return hmac.digest(self._key.reveal(), f"{domain}\0{name}".encode("utf-8", "surrogatepass"), "sha256").hex()
 
     def patient(self, patient: str) -> str:
         return self._of("patient", patient)

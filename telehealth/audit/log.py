@@ -16,7 +16,9 @@ from telehealth.audit.faults import DetailBroken, LogUnavailable
 from telehealth.audit.files import Disk, Files
 from telehealth.audit.layout import Layout
 from telehealth.audit.leaf import Pseudonyms, Stamped, Stored
-from telehealth.audit.ledger import Ledger
+from telehealth.audit.ledger import Ledger, Signed
+from telehealth.audit.limits import Limits as Limits  # part of what `open` takes
+from telehealth.audit.logkeys import LogKeys
 from telehealth.audit.nodes import FolderNodes
 from telehealth.audit.note import Checkpoint, Signer
 from telehealth.audit.reading import EntryFilter, Reader
@@ -35,21 +37,6 @@ _ANYTHING = EntryFilter()
 MAX_PAGE = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds; times in seconds."""
-
-    queue: int = 4096  # entries waiting for the disk; full = LogUnavailable
-    closing: int = 1024  # closing entries under way; beyond they are counted as lost
-    patience: float = 5.0  # how long an opening act waits for its entry
-    brief: float = 0.25  # how long a closing act waits, for the log and then for the spool
-    retry_every: float = 1.0
-    spool: int = 256 * 1024  # bytes, some 500 entries
-    throttle_window: float = 60.0
-    throttle_sources: int = 1024
-    throttle_tick: float = 5.0
-
-
 @dataclass(slots=True)
 class Act:
     """An act under way; what becomes known while it runs is written with its outcome."""
@@ -59,7 +46,8 @@ class Act:
     detail: dict[str, Code] = field(default_factory=dict)
 
 
-def _log_alarm(code: str) -> None:
+def log_alarm(code: str) -> None:
+    """Say it where operators look."""
     get_logger("telehealth.audit").error("audit.alarm", code=code)
 
 
@@ -72,6 +60,7 @@ class AuditLog:
         self._entropy = entropy
         self._limits = limits
         self._alarm = alarm
+        self._anchored: Callable[[], bool] = lambda: True
         self._throttle = Throttle(limits.throttle_window, limits.throttle_sources)
         self._spooling = ThreadPoolExecutor(1, thread_name_prefix="audit-spool")
         self._closing: set[asyncio.Task[None]] = set()
@@ -95,7 +84,7 @@ class AuditLog:
         limits: Limits | None = None,
         at_least: Checkpoint | None = None,
         reserve_spool: bool = True,
-        on_alarm: Alarm = _log_alarm,
+        on_alarm: Alarm = log_alarm,
     ) -> "AuditLog":
         """Open the log in `folder`, or begin it. `signing_key`: 32-byte Ed25519 seed; `origin`: the log's name.
 
@@ -119,12 +108,23 @@ class AuditLog:
         log = cls(Parts(ledger, sealer, pseudonyms, reader, spool, lost_entry), clock, entropy, limits, on_alarm)
         if ledger.cut_back:
             on_alarm("audit.cut_back")
+        if ledger.repaired:
+            on_alarm("audit.repaired")
         return log
 
     @property
     def healthy(self) -> bool:
         """Whether opening acts can be entered now."""
         return self._writer.healthy
+
+    @property
+    def healthy_for_recordings(self) -> bool:
+        """Whether a recording may begin: entries can be made, and anchors are not too far behind."""
+        return self.healthy and self._anchored()
+
+    def rest_on(self, anchored: Callable[[], bool]) -> None:
+        """Let recordings begin only while `anchored` says so."""
+        self._anchored = anchored
 
     @property
     def waiting(self) -> int:
@@ -212,6 +212,29 @@ class AuditLog:
     def head(self) -> Checkpoint:
         """The newest signed head: every entry below its size is durable."""
         return self._parts.ledger.head
+
+    def signed(self) -> Signed:
+        """The newest head and its signed note."""
+        return self._parts.ledger.signed
+
+    @property
+    def keys(self) -> LogKeys:
+        """All keys that the log ever signed with."""
+        return self._parts.ledger.keys
+
+    @property
+    def place(self) -> tuple[Layout, Files]:
+        """Where the log's files are, for those who read them."""
+        return self._parts.ledger.layout, self._parts.ledger.files
+
+    async def rotate(self, new_key: Secret[bytes]) -> LogKeys:
+        """Sign with another key from now on; old checkpoints stay verifiable. Raises OSError, LogMismatch, ValueError.
+
+        Whoever opens the log from now on must bring the new key.
+        """
+        signer = Signer(self.head().origin, new_key)
+        await self._writer.between_commits(lambda: self._parts.ledger.rotate(signer))
+        return self.keys
 
     async def inclusion(self, index: int) -> tuple[Checkpoint, list[Hash]]:
         """A head and the proof that the entry stands under it. Raises ValueError for no such entry."""

@@ -18,7 +18,7 @@ class FolderNodes:
         self._layout = layout
         self._files = files
         self._size = size
-        self._levels = lru_cache(maxsize=4)(self._read_levels)
+        self._segments = lru_cache(maxsize=4)(self._read_segment)
 
     def __call__(self, level: int, index: int) -> Hash:
         if (index + 1) << level > self._size:
@@ -26,11 +26,18 @@ class FolderNodes:
         if level >= LEVEL:
             return self._above(level, index)
         segment = (index << level) >> LEVEL
-        levels = self._levels(segment)
+        _, levels = self._segments(segment)
         place = index - (segment << (LEVEL - level))
         if level >= len(levels) or place >= len(levels[level]):
             raise ValueError("leaves are missing")
         return levels[level][place]
+
+    def leaf(self, index: int) -> bytes:
+        """The leaf itself. Raises ValueError."""
+        leaves, _ = self._segments(index // SEGMENT)
+        if index >= self._size or len(leaves) <= index % SEGMENT:
+            raise ValueError("leaves are missing")
+        return leaves[index % SEGMENT]
 
     def _above(self, level: int, index: int) -> Hash:
         count = 1 << (level - LEVEL)
@@ -39,11 +46,11 @@ class FolderNodes:
             raise ValueError("subtrees are missing")
         return rows_above([kept[at : at + 32] for at in range(0, len(kept), 32)])[-1][0]
 
-    def _read_levels(self, segment: int) -> list[list[Hash]]:
-        """All whole nodes within a segment, from the leaves up."""
+    def _read_segment(self, segment: int) -> tuple[list[bytes], list[list[Hash]]]:
+        """A segment's leaves, and all whole nodes within it, from the leaves up."""
         count = min(SEGMENT, self._size - segment * SEGMENT)
         leaves, _ = leaf_records(_read(self._files, self._layout.leaves_of(segment)), count)
-        return rows_above([leaf_hash(leaf) for leaf in leaves])
+        return leaves, rows_above([leaf_hash(leaf) for leaf in leaves])
 
 
 def _read(files: Files, path: Path, offset: int = 0, length: int = -1) -> bytes:

@@ -21,6 +21,10 @@ class NoteInvalid(ValueError):
     """Not a well-formed note, or one that the named key did not sign."""
 
 
+class NoteForeign(NoteInvalid):
+    """A well-formed note, signed by somebody else."""
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """The log's state: this many leaves under this root."""
@@ -50,6 +54,10 @@ class Signer:
         """The whole note: text, empty line, signature line."""
         signature = key_id(self.name, self.public_key) + self._key.sign(text.encode())
         return f"{text}\n— {self.name} {base64.b64encode(signature).decode('ascii')}\n".encode()
+
+    def sign_raw(self, content: bytes) -> bytes:
+        """The bare signature, 64 bytes."""
+        return self._key.sign(content)
 
     def checkpoint(self, size: int, root: bytes) -> bytes:
         return self.sign(Checkpoint(self.name, size, root).text())
@@ -87,7 +95,7 @@ def open_note(note: bytes, name: str, public_key: bytes) -> str:
         if signer == name and raw[:4] == wanted:
             _check(public_key, raw[4:], text)
             return text
-    raise NoteInvalid("not signed by this key")
+    raise NoteForeign("not signed by this key")
 
 
 def parse_checkpoint(text: str) -> Checkpoint:
@@ -126,13 +134,16 @@ def _take_apart(note: bytes) -> tuple[str, list[str]]:
 
 def _decode(text: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
+        raw = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise NoteInvalid("not base64") from None
+    if base64.b64encode(raw).decode("ascii") != text:
+        raise NoteInvalid("base64 with bits left over")
+    return raw
 
 
 def _check(public_key: bytes, signature: bytes, text: str) -> None:
     try:
         Ed25519PublicKey.from_public_bytes(public_key).verify(signature, text.encode())
     except InvalidSignature:
-        raise NoteInvalid("the signature does not fit") from None
+        raise NoteForeign("the signature does not fit") from None

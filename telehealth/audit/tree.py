@@ -123,14 +123,12 @@ def consistency_proof(old: int, new: int, nodes: Nodes) -> list[Hash]:
     return [range_hash(left, right, nodes) for left, right in reversed(needed)]
 
 
-def verify_inclusion(leaf: Hash, index: int, size: int, proof: Sequence[Hash], root: Hash) -> bool:
-    """Whether the proof shows that `leaf` stands at `index` under `root` (RFC 9162 §2.1.3.2)."""
-    if not 0 <= index < size:
-        return False
+def root_from_inclusion(leaf: Hash, index: int, size: int, proof: Sequence[Hash]) -> Hash:
+    """The root that the proof leads to from `leaf` (RFC 9162 §2.1.3.2). Raises ValueError if its length is wrong."""
     place, last, found = index, size - 1, leaf
     for step in proof:
         if last == 0:
-            return False
+            raise ValueError("a proof that is too long")
         if place & 1 or place == last:
             found = node_hash(step, found)
             while not place & 1 and place:
@@ -138,7 +136,19 @@ def verify_inclusion(leaf: Hash, index: int, size: int, proof: Sequence[Hash], r
         else:
             found = node_hash(found, step)
         place, last = place >> 1, last >> 1
-    return last == 0 and found == root
+    if last:
+        raise ValueError("a proof that is too short")
+    return found
+
+
+def verify_inclusion(leaf: Hash, index: int, size: int, proof: Sequence[Hash], root: Hash) -> bool:
+    """Whether the proof shows that `leaf` stands at `index` under `root`."""
+    if not 0 <= index < size:
+        return False
+    try:
+        return root_from_inclusion(leaf, index, size, proof) == root
+    except ValueError:
+        return False
 
 
 def verify_consistency(old: int, new: int, proof: Sequence[Hash], old_root: Hash, new_root: Hash) -> bool:

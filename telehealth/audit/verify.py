@@ -2,19 +2,23 @@
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from telehealth.audit.files import Disk, Files
 from telehealth.audit.layout import LEVEL, SEGMENT, Layout, detail_records, leaf_records, segments_in
 from telehealth.audit.leaf import sealed_hash_in
+from telehealth.audit.logkeys import LogKeys, first_key, open_keys
 from telehealth.audit.nodes import FolderNodes
-from telehealth.audit.note import Checkpoint, NoteInvalid, open_checkpoint
+from telehealth.audit.note import Checkpoint, NoteInvalid
+from telehealth.audit.tiles import verify_tiles
 from telehealth.audit.tree import CompactRange, leaf_hash, range_hash, rows_above
 
 MAX_PROBLEMS = 1000
 _LOOKS = 40
+_HEAD_LOOKS = 5
 _LOOK_PAUSE = 0.05  # seconds: a running server signs what it wrote long before 40 of them
 
 
@@ -58,12 +62,15 @@ def verify_folder(
     origin: str,
     *,
     at_least: Checkpoint | None = None,
+    kept: Sequence[bytes] = (),
+    tiles: bool = False,
     files: Files | None = None,
     pause: Callable[[float], None] = time.sleep,
 ) -> Verdict:
     """Find every edit, insertion, deletion, swap and cut against the last signed head, of a running or a copied log.
 
-    `at_least`: a head kept elsewhere that the log must contain. Reads only, one segment at a time. Raises OSError.
+    `public_key`: any key the log ever signed with. `at_least`: a head kept elsewhere that the log must contain; `kept`:
+    such heads as signed notes. `tiles`: check the published tiles too. Reads only, a segment at a time. Raises OSError.
     """
     layout, files = Layout(folder), files or Disk()
     head = _head(layout, files, public_key, origin)
@@ -79,16 +86,32 @@ def verify_folder(
         walk.note(head.size, "unsigned_tail")
     if at_least is not None:
         _compare(walk, head, at_least)
+    for note in kept:
+        _compare_note(walk, head, note, public_key, origin)
+    if tiles:
+        _compare_tiles(walk, head, public_key, origin)
     return Verdict(head.size, head.root.hex(), tuple(sorted(set(walk.problems))))
 
 
 def _head(layout: Layout, files: Files, public_key: bytes, origin: str) -> Checkpoint | Problem:
+    """The signed head, by any of the log's keys; looked at again if a running server is writing it just now."""
+    problem = Problem(0, "head_not_ours")
+    for _ in range(_HEAD_LOOKS):
+        try:
+            return folder_keys(layout, files, public_key, origin).open(files.read(layout.head))
+        except FileNotFoundError:
+            return Problem(0, "head_missing")
+        except NoteInvalid:
+            continue
+    return problem
+
+
+def folder_keys(layout: Layout, files: Files, public_key: bytes, origin: str) -> LogKeys:
+    """All keys of the log in this folder, on the word of one of them. Raises NoteInvalid."""
     try:
-        return open_checkpoint(files.read(layout.head), origin, public_key)
+        return open_keys(files.read(layout.keys), origin, public_key)
     except FileNotFoundError:
-        return Problem(0, "head_missing")
-    except NoteInvalid:
-        return Problem(0, "head_not_ours")
+        return first_key(origin, public_key)
 
 
 def _walk_leaves(walk: _Walk, size: int) -> None:
@@ -186,6 +209,34 @@ def _compare(walk: _Walk, head: Checkpoint, seen: Checkpoint) -> None:
         walk.note(head.size, "behind_anchor")
     elif not walk.problems and range_hash(0, seen.size, nodes) != seen.root:
         walk.note(0, "not_the_anchored_log")
+
+
+def _compare_note(walk: _Walk, head: Checkpoint, note: bytes, public_key: bytes, origin: str) -> None:
+    try:
+        _compare(walk, head, folder_keys(walk.layout, walk.files, public_key, origin).open(note))
+    except NoteInvalid:
+        walk.note(0, "kept_not_ours")
+
+
+def _compare_tiles(walk: _Walk, head: Checkpoint, public_key: bytes, origin: str, looks: int = _HEAD_LOOKS) -> None:
+    try:
+        note = walk.files.read(walk.layout.tiles / "checkpoint")
+    except FileNotFoundError:
+        return None  # nothing was published
+    try:
+        seen = folder_keys(walk.layout, walk.files, public_key, origin).open(note)
+    except NoteInvalid:
+        walk.note(0, "tiles_head_not_ours")
+        return None
+    if seen.size > head.size:
+        return None  # a running server's, of a newer head
+    _compare(walk, head, seen)
+    found = list(islice(verify_tiles(walk.layout, walk.files, seen.size), MAX_PROBLEMS))
+    if found and looks and walk.files.read(walk.layout.tiles / "checkpoint") != note:
+        return _compare_tiles(walk, head, public_key, origin, looks - 1)  # published anew meanwhile
+    for index, code in found:
+        walk.note(index, code)
+    return None
 
 
 def _names(files: Files, folder: Path) -> list[str]:

@@ -49,6 +49,7 @@ class Writer:
         self._stop = asyncio.Event()
         self._up = True
         self._ended = False
+        self._closed = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="audit-commit")
         self._task = asyncio.create_task(self._run(), name="audit writer")
 
@@ -70,12 +71,19 @@ class Writer:
         """Something waits in the spool, or was lost: enter it when the log can."""
         self._wake.set()
 
+    async def between_commits(self, work: Callable[[], None]) -> None:
+        """Run in the commit thread, so that nothing is appended meanwhile; what it raises comes back."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
     async def close(self) -> None:
         """Enter what is queued, then end the task and the thread."""
         self._stop.set()
         self._wake.set()
         try:
             await self._task
+            if self._up and not self._closed:
+                self._closed = True
+                await self._in_thread(self.parts.ledger.settle)
         finally:
             await asyncio.to_thread(self._thread.shutdown)
 
@@ -175,6 +183,8 @@ class Writer:
             pass
         if await self._in_thread(self.parts.ledger.load) and await self._in_thread(self._drain):
             self._up = True
+            if self.parts.ledger.repaired:
+                self._alarm("audit.repaired")
             self._alarm("audit.back")
 
     def _down(self, code: str) -> None:

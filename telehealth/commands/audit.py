@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from telehealth.access import command_line
 from telehealth.audit.actions import Action
-from telehealth.audit.entry import Entry, Outcome
+from telehealth.audit.entry import Code, Entry, Outcome
 from telehealth.clock import SystemClock, rfc3339
 from telehealth.commands.grammar import Subparsers, noun, verb
 from telehealth.commands.said import FAILED, OK, CommandRefused, Said, table
@@ -34,6 +34,15 @@ def add(nouns: Subparsers, common: argparse.ArgumentParser) -> None:
         "--folder", type=Path, help="a copy of a log, checked without this server's keys; with --key"
     )
     verifying.add_argument("--key", help="the log's verifier key (name+id+base64), for --folder")
+    verifying.add_argument(
+        "--checkpoint", type=Path, action="append", default=[], help="a checkpoint kept elsewhere; may be repeated"
+    )
+    proving = verb(verbs, common, "prove", "An evidence bundle with proofs, for a reader elsewhere.", housed=_prove)
+    proving.add_argument("index", type=int, nargs="*", help="of entries")
+    proving.add_argument("--visit", help="entries of this visit (vis_…), at most 1000")
+    proving.add_argument("--recording", help="entries of this recording (rec_…), at most 1000")
+    proving.add_argument("--since", type=int, action="append", default=[], help="size of an older checkpoint")
+    verb(verbs, common, "rotate-key", "Sign with a new key from now on; old checkpoints hold.", housed=_rotate_key)
     tailing = verb(verbs, common, "tail", "The newest entries (the reading is entered).", housed=_tail)
     tailing.add_argument("-n", "--number", type=int, default=20, help="how many (default 20, at most 1000)")
 
@@ -56,37 +65,73 @@ def _told(verdict: "Verdict", key: str) -> Said:
     return Said(data, lines, FAILED)
 
 
-async def _verify(house: "House", _args: argparse.Namespace) -> Said:
-    from telehealth.audit.verify import verify_folder
-    from telehealth.base import log_verifier
+async def _verify(house: "House", args: argparse.Namespace) -> Said:
+    from telehealth.auditing import log_verifier
 
     name, key, line = await log_verifier(house.keyring)
-    verdict = await asyncio.to_thread(verify_folder, house.config.places.audit, key, name)
-    return _told(verdict, line)
+    return _told(await asyncio.to_thread(_verdict, house.config.places.audit, key, name, args), line)
+
+
+def _verdict(folder: Path, key: bytes, name: str, args: argparse.Namespace) -> "Verdict":
+    from telehealth.audit.verify import verify_folder
+
+    try:
+        kept = [path.read_bytes() for path in args.checkpoint]
+    except OSError as error:
+        raise CommandRefused("unreadable", f"Cannot read {error.filename}: {error.strerror}", exit_code=2) from error
+    return verify_folder(folder, key, name, kept=kept, tiles=True)
 
 
 def _verify_alone(args: argparse.Namespace, config: Config) -> Said:
     """Without a running server: by a key given, or by this server's own, whatever state the log is in."""
     from telehealth.audit.note import NoteInvalid, parse_verifier_key
-    from telehealth.audit.verify import verify_folder
 
     if (args.folder is None) != (args.key is None):
         raise CommandRefused("usage", "--folder and --key go together.", exit_code=2)
     if args.folder is not None:
         try:
             name, key = parse_verifier_key(args.key)
-            return _told(verify_folder(args.folder, key, name), args.key)
+            return _told(_verdict(args.folder, key, name, args), args.key)
         except (NoteInvalid, OSError) as error:
             raise CommandRefused("unreadable", f"Cannot check: {error}", exit_code=2) from error
     name, key, line = asyncio.run(_own_key(config))
-    return _told(verify_folder(config.places.audit, key, name), line)
+    return _told(_verdict(config.places.audit, key, name, args), line)
+
+
+async def _prove(house: "House", args: argparse.Namespace) -> Said:
+    """A bundle that `offline_verifier.py` checks anywhere; taking it out is entered first."""
+    from telehealth.audit.bundle import evidence, written
+    from telehealth.audit.reading import EntryFilter
+
+    indexes = list(args.index)
+    if args.visit or args.recording:
+        only = EntryFilter(visit=args.visit, recording=args.recording)
+        indexes += [stored.index for stored in await house.log.entries(limit=1000, only=only)]
+    if not indexes:
+        raise CommandRefused("usage", "Say which entries: indexes, --visit or --recording.", exit_code=2)
+    detail: dict[str, Code] = {"count": len(indexes), "criteria": "prove"}
+    await house.log.enter(Entry(Action.AUDIT_EXPORT, Outcome.DONE, command_line().actor(), detail=detail))
+    bundle = await evidence(house.log, indexes, since=args.since)
+    return Said(bundle, [written(bundle)])
+
+
+async def _rotate_key(house: "House", _args: argparse.Namespace) -> Said:
+    from telehealth.auditing import rotate_signing_key
+
+    keys = await rotate_signing_key(house.config, house.keyring, house.log, command_line().actor())
+    lines = [f"From entry {keys.keys[-1].since} on the log is signed with key {len(keys.keys)}; old checkpoints hold."]
+    return Said({"keys": keys.text().splitlines()}, [*lines, "See: telehealth audit verify"])
 
 
 async def _own_key(config: Config) -> tuple[str, bytes, str]:
-    from telehealth.base import log_verifier, open_keyring
+    from telehealth.auditing import log_verifier
+    from telehealth.base import open_keyring
 
-    _, keyring = await open_keyring(config, SystemClock())
-    return await log_verifier(keyring)
+    provider, keyring = await open_keyring(config, SystemClock())
+    try:
+        return await log_verifier(keyring)
+    finally:
+        await provider.close()
 
 
 async def _tail(house: "House", args: argparse.Namespace) -> Said:

@@ -145,6 +145,8 @@ def _disk(config: Config) -> Finding:
 
 def _key(config: Config) -> Finding:
     path = config.places.root_key
+    if config.keys.provider != "file":
+        return Finding("keys", "well", f"held by {config.keys.provider}; telehealth keys status asks it")
     if not path.exists():
         if (config.places.keys / "provider").exists():
             return Finding("keys", "wrong", f"{path} is missing", "Restore it from its copy: nothing opens without it.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from telehealth.access import command_line
 from telehealth.clock import SystemClock
+from telehealth.commands import reconcile
 from telehealth.commands.grammar import Subparsers, noun, verb
 from telehealth.commands.said import FAILED, OK, USAGE, CommandRefused, Said, table
 from telehealth.config import Config
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # heavy, and not needed where a running server does the work
 def add(nouns: Subparsers, common: argparse.ArgumentParser) -> None:
     """Declare the verbs."""
     verbs = noun(nouns, "recording", "Recordings.")
+    reconcile.add(verbs, common)
     listing = verb(verbs, common, "list", "Recordings, newest first.", housed=_list)
     listing.add_argument("--limit", type=int, default=50, help="how many (default 50, at most 200)")
     listing.add_argument("--patient", help="the patient's whole name; found by its keyed hash")
@@ -115,9 +117,12 @@ def _given_key(text: str) -> bytes:
 
 
 async def _own_key(config: Config | None) -> bytes:
-    if config is None or not config.places.root_key.exists():
+    if config is None or not (config.places.keys / "ring").exists():
         raise CommandRefused("no_key", "There is no server here whose key could be asked.", "Give --key.", USAGE)
     from telehealth.base import certificate_key, open_keyring
 
-    _, keyring = await open_keyring(config, SystemClock())
-    return await certificate_key(keyring)
+    provider, keyring = await open_keyring(config, SystemClock())
+    try:
+        return await certificate_key(keyring)
+    finally:
+        await provider.close()

@@ -11,7 +11,7 @@ from telehealth.commands.said import CommandRefused, Said, table
 if TYPE_CHECKING:  # heavy, and not needed where a running server does the work
     from telehealth.house import House
 
-ROLES = ("admin", "clinician", "auditor")
+ROLES = ("admin", "clinician", "auditor", "front_desk")
 
 
 def add(nouns: Subparsers, common: argparse.ArgumentParser) -> None:

@@ -18,7 +18,7 @@ from telehealth.identity.passwords import normal, weak
 from telehealth.identity.people import readable_login
 from telehealth.identity.ports import Audit, Fields
 from telehealth.identity.secrets import new_recovery_codes, recovery_hash, token_hash
-from telehealth.identity.sessions import Person, SessionInfo, Sessions
+from telehealth.identity.sessions import Person, Proof, SessionInfo, Sessions
 from telehealth.ids import Entropy, Kind, new_id
 from telehealth.secret import Secret
 from telehealth.store import people as rows
@@ -105,6 +105,7 @@ class Enrolment:
         code: str,
         address: str | None,
         device: str | None,
+        key: dict[str, str] | None = None,
     ) -> Enrolled:
         """Raises InvitationOver, Malformed, PasswordWeak, EnrolmentCodeWrong, LoginTaken, LogUnavailable."""
         invitation, user = await self._find(token)
@@ -128,7 +129,7 @@ class Enrolment:
             "recovery_hashes": [recovery_hash(one) for one in codes],
         }
         ready = _Ready(invitation.token_hash, invitation.purpose, who, login, name.strip(), values)
-        session = await self._write(ready, user, address, device)
+        session = await self._write(ready, user, address, Proof("totp", device, key=key))
         return Enrolled(session, codes, await self._sessions.info(session.reveal()))
 
     async def _find(self, token: str) -> tuple[rows.InvitationRow, rows.UserRow | None]:
@@ -140,12 +141,10 @@ class Enrolment:
             raise InvitationOver
         return found, user
 
-    async def _write(
-        self, ready: _Ready, user: rows.UserRow | None, address: str | None, device: str | None
-    ) -> Secret[str]:
+    async def _write(self, ready: _Ready, user: rows.UserRow | None, address: str | None, proof: Proof) -> Secret[str]:
         """Entered first; then the invitation is used up, the credentials are there and the session runs, or nothing."""
         role = user.role if user is not None else "admin"
-        actor = Actor("user", ready.user, role, address, device)
+        actor = Actor("user", ready.user, role, address, proof.device)
         async with AsyncExitStack() as acts:
             for action in (Action.MFA_ENROL, Action.SIGNIN_OK) if user else _FIRST:
                 entry = Entry(action, Outcome.DONE, actor, subject=ready.user, detail={"purpose": ready.purpose})
@@ -158,7 +157,7 @@ class Enrolment:
             else:
                 await rows.change(connection, ready.user, **ready.values)
             await rows.drop_invitations(connection, user.id if user is not None else None)
-            token, _ = await self._sessions.start(connection, ready.user)
+            token, _ = await self._sessions.start(connection, ready.user, proof)
         return token
 
     async def _first_admin(self, connection: Connection, ready: _Ready) -> None:

@@ -17,6 +17,82 @@ class SignInRefused(Refusal):
     message = "The name, the password or the code is not right."
 
 
+class StepUpNeeded(Refusal):
+    """A grave act, and the last proof of two factors is too old."""
+
+    code = "step_up_needed"
+    reason = Reason.FORBIDDEN
+    message = "Please confirm that it is you."
+
+
+class PasskeysOff(Refusal):
+    """WebAuthn needs a name, not an address, and a page that came by it."""
+
+    code = "passkeys_off"
+    reason = Reason.CONFLICT
+    message = "Passkeys work only where this server is reached by its name."
+
+
+class PasskeyRefused(Refusal):
+    """Unknown, suspended, of somebody disabled, signed wrongly, for another site: all the same."""
+
+    code = "passkey_refused"
+    reason = Reason.UNAUTHENTICATED
+    message = "This passkey is not accepted."
+
+
+class PasskeyCloned(Refusal):
+    """The authenticator's counter went back: there may be two of it."""
+
+    code = "passkey_cloned"
+    reason = Reason.UNAUTHENTICATED
+    message = "This passkey may have been copied and is switched off. Please sign in with your password."
+
+
+class PasskeyInvalid(Refusal):
+    """What the authenticator made for a new passkey does not hold."""
+
+    code = "passkey_invalid"
+    reason = Reason.INVALID
+    message = "The new passkey could not be read."
+
+
+class PasskeyKnown(Refusal):
+    code = "passkey_known"
+    reason = Reason.CONFLICT
+    message = "This passkey is already there."
+
+
+class TooManyPasskeys(Refusal):
+    code = "too_many_passkeys"
+    reason = Reason.CONFLICT
+    message = "There are too many passkeys. Please remove one first."
+
+
+class ChallengeOver(Refusal):
+    """Not ours, used, of another act or too old: all the same."""
+
+    code = "challenge_over"
+    reason = Reason.GONE
+    message = "That took too long. Please try again."
+
+
+class ProofNeeded(Refusal):
+    """The session belongs to a key, and what asks has not proved that it holds it."""
+
+    code = "proof_needed"
+    reason = Reason.FORBIDDEN
+    message = "Please sign in again in this browser."
+
+
+class SecondAdminNeeded(Refusal):
+    """Who asked for an admin's reset, or is to be reset, cannot approve it."""
+
+    code = "second_admin_needed"
+    reason = Reason.FORBIDDEN
+    message = "Another admin has to approve this."
+
+
 class SlowDown(Refusal):
     code = "slow_down"
     reason = Reason.TOO_MANY

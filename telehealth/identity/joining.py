@@ -34,6 +34,7 @@ from telehealth.outbox.messages import code_message
 from telehealth.secret import Secret
 from telehealth.store import links as rows
 from telehealth.store.engine import Connection, Store
+from telehealth.store.locks import hold
 from telehealth.visits.states import PARTICIPANT, ParticipantState, ParticipantStep, VisitState, after
 
 RESEND_AFTER = timedelta(seconds=30)
@@ -200,6 +201,7 @@ class Joining:
 
     async def _seat(self, connection: Connection, link: str, presession: bytes, now: datetime) -> None:
         """Give the link's one participant this pre-session; make them at the first opening."""
+        await hold(connection, "seat", link)  # two first openings at once make one participant
         found = await rows.by_id(connection, link)
         if found is None or found.link.revoked_at is not None:
             raise LinkUnknown

@@ -10,7 +10,7 @@ from typing import Any
 from telehealth.access import Action as Asked
 from telehealth.access import Caller, require
 from telehealth.audit.actions import Action
-from telehealth.audit.entry import Entry, Outcome
+from telehealth.audit.entry import Code, Entry, Outcome
 from telehealth.clock import Clock
 from telehealth.errors import Malformed, NotFound
 from telehealth.events import Bus, SessionEnded
@@ -19,11 +19,13 @@ from telehealth.identity.ports import Audit, Fields
 from telehealth.identity.secrets import new_token, token_hash
 from telehealth.ids import Entropy, Kind, new_id
 from telehealth.secret import Secret
+from telehealth.store import passkeys
 from telehealth.store import people as rows
 from telehealth.store import sessions as session_rows
 from telehealth.store.engine import Connection, Store
 
-ROLES = frozenset({"admin", "clinician", "auditor"})
+ROLES = frozenset({"admin", "clinician", "auditor", "front_desk"})
+HOLD_VISITS = frozenset({"clinician", "admin"})
 FIRST_ADMIN_FOR = timedelta(hours=24)
 ENROL_FOR = timedelta(days=7)
 RESET_FOR = timedelta(hours=24)
@@ -94,6 +96,13 @@ class People:
         async with self._store.read() as connection:
             return [self._told(row) for row in await rows.everybody(connection)]
 
+    async def clinicians(self, caller: Caller) -> Sequence[User]:
+        """Those for whom visits can be booked. Raises Forbidden."""
+        require(caller, Asked.VISITS_CREATE)
+        async with self._store.read() as connection:
+            found = await rows.everybody(connection)
+        return [self._told(row) for row in found if row.role in HOLD_VISITS and not row.disabled]
+
     async def find(self, caller: Caller, login: str) -> User:
         """By sign-in name, for the command line. Raises Forbidden, NotFound."""
         require(caller, Asked.USERS_MANAGE)
@@ -126,11 +135,16 @@ class People:
         await self._bus.publish(SessionEnded(user))
         return self._told(await self._row(user))
 
-    async def reset(self, caller: Caller, user: str) -> Invitation:
-        """Old password, authenticator and recovery codes are void at once, all sessions end. Raises as `change`."""
+    async def reset(self, caller: Caller, user: str, *, asked_by: str | None = None) -> Invitation:
+        """Old password, authenticator, passkeys and recovery codes are void at once, all sessions end.
+
+        `Resets` says whether one person may. `asked_by`: another admin, whose request the caller approves.
+        Raises as `change`.
+        """
         require(caller, Asked.USERS_MANAGE)
         row = await self._row(user)
-        entry = Entry(Action.USER_RESET, Outcome.DONE, caller.actor(), subject=user, detail={"role": row.role})
+        detail: dict[str, Code] = {"role": row.role, **({"asked_by": asked_by} if asked_by else {})}
+        entry = Entry(Action.USER_RESET, Outcome.DONE, caller.actor(), subject=user, detail=detail)
         async with self._audit.act(entry), self._store.begin() as connection:
             void: dict[str, Any] = {
                 "password_hash": None,
@@ -139,6 +153,8 @@ class People:
                 "recovery_hashes": [],
             }
             await rows.change(connection, user, **void)
+            await passkeys.remove_all(connection, user)
+            await passkeys.drop_resets(connection, user)
             await session_rows.end_sessions_of(connection, user, self._clock.now())
             await rows.drop_invitations(connection, user)
             invitation = await self._invite(connection, user, "reset", RESET_FOR)

@@ -1,18 +1,20 @@
 """Staff sessions: a cookie holds the token, the database its hash; idle and absolute ends."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, cast
 
-from telehealth.access import Caller, Role
+from telehealth.access import Caller, Role, recently_proven
 from telehealth.audit.actions import Action
 from telehealth.audit.entry import Actor, Entry, Outcome
 from telehealth.clock import Clock
 from telehealth.config import Sessions as Limits
+from telehealth.errors import NotFound
 from telehealth.events import Bus, SessionEnded
-from telehealth.identity.faults import Unauthenticated
+from telehealth.identity.devices import device_name
+from telehealth.identity.faults import StepUpNeeded, Unauthenticated
 from telehealth.identity.ports import Audit, Fields
 from telehealth.identity.secrets import new_token, token_hash
 from telehealth.ids import Entropy, Kind, new_id
@@ -22,7 +24,8 @@ from telehealth.store import sessions as rows
 from telehealth.store.engine import Connection, Store
 
 SWEEP_SECONDS = 5.0
-Why = Literal["idle", "over", "signed_out", "ended_by_admin"]
+Why = Literal["idle", "over", "signed_out", "ended_by_admin", "password_changed", "passkey_removed", "lost"]
+Factor = Literal["totp", "recovery_code", "passkey", "demo"]
 log = get_logger(__name__)
 
 
@@ -31,6 +34,29 @@ class Person:
     id: str
     name: str
     role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """How somebody proved two factors: with what, in which browser (its User-Agent), bound to which of its keys."""
+
+    factor: Factor = "totp"
+    device: str | None = None
+    passkey: str | None = None
+    key: dict[str, str] | None = field(default=None, repr=False)  # JWK
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One of a person's sessions, as they recognise it."""
+
+    id: str
+    name: str
+    factor: str
+    created_at: datetime
+    seen_at: datetime
+    expires_at: datetime
+    current: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +85,14 @@ class Sessions:
         self._entropy = entropy
         self._idle = timedelta(minutes=limits.idle_minutes)
         self._absolute = timedelta(hours=limits.absolute_hours)
+        self._fresh = timedelta(minutes=limits.step_up_minutes)
 
-    async def start(self, connection: Connection, user: str) -> tuple[Secret[str], str]:
+    async def start(
+        self,
+        connection: Connection,
+        user: str,
+        proof: Proof = Proof(),
+    ) -> tuple[Secret[str], str]:
         """A new session inside the caller's transaction, after its entry: token and id."""
         now = self._clock.now()
         token, session = new_token(self._entropy), new_id(Kind.SESSION, self._entropy)
@@ -72,14 +104,42 @@ class Sessions:
             created_at=now,
             seen_at=now,
             expires_at=now + self._absolute,
+            mfa_at=now,
+            factor=proof.factor,
+            passkey_id=proof.passkey,
+            public_key=proof.key,
+            device_sealed=self._fields.seal(proof.device, table="sessions", column="device_sealed", row=session)
+            if proof.device
+            else None,
         )
         return token, session
+
+    async def prove_again(self, connection: Connection, caller: Caller) -> Secret[str]:
+        """Two factors were proved in this session just now: its token is exchanged (ASVS 5.0 7.2.4).
+
+        Raises Unauthenticated when it ended meanwhile.
+        """
+        return await self.exchange(connection, caller, mfa_at=self._clock.now())
+
+    def require_recent(self, caller: Caller) -> None:
+        """Let pass who proved two factors a little while ago. Raises StepUpNeeded."""
+        if not recently_proven(caller, self._clock.now(), self._fresh):
+            raise StepUpNeeded
+
+    async def exchange(self, connection: Connection, caller: Caller, **values: datetime) -> Secret[str]:
+        """Another token for the caller's session; the old one opens nothing any more. Raises Unauthenticated."""
+        token = new_token(self._entropy)
+        if caller.session is None or not await rows.renewed(
+            connection, caller.session, token_hash(token.reveal()), **values
+        ):
+            raise Unauthenticated
+        return token
 
     async def resolve(self, token: str, *, address: str | None, device: str | None) -> Caller:
         """Who holds the cookie. Raises Unauthenticated."""
         row = await self._live(token)
         role = cast(Role, row.role)
-        return Caller("user", row.user_id, role, session=row.id, address=address, device=device)
+        return Caller("user", row.user_id, role, session=row.id, mfa_at=row.mfa_at, address=address, device=device)
 
     async def info(self, token: str) -> SessionInfo:
         """Raises Unauthenticated."""
@@ -99,9 +159,32 @@ class Sessions:
 
     async def of(self, user: str) -> Sequence[SessionInfo]:
         """The user's live sessions."""
+        return [self._told(row) for row in await self._live_of(user)]
+
+    async def devices(self, caller: Caller) -> Sequence[Device]:
+        """The caller's own live sessions, the latest first."""
+        return [
+            Device(
+                row.id,
+                self._device(row),
+                row.factor,
+                row.created_at,
+                row.seen_at,
+                row.expires_at,
+                row.id == caller.session,
+            )
+            for row in reversed(await self._live_of(caller.id))
+        ]
+
+    def _device(self, row: rows.SessionRow) -> str:
+        if row.device_sealed is None:
+            return ""
+        return device_name(self._fields.open(row.device_sealed, table="sessions", column="device_sealed", row=row.id))
+
+    async def _live_of(self, user: str) -> list[rows.SessionRow]:
         async with self._store.read() as connection:
             found = await rows.sessions_of(connection, user)
-        return [self._told(row) for row in found if self._why_over(row) is None]
+        return [row for row in found if self._why_over(row) is None]
 
     async def end(self, token: str, *, address: str | None = None, device: str | None = None) -> None:
         """Sign out, at once; ending what is over already is no error."""
@@ -112,11 +195,22 @@ class Sessions:
             await self._close(row, "signed_out", actor)
 
     async def end_one(self, caller: Caller, session: str) -> None:
-        """End one of the caller's own sessions."""
-        async with self._store.read() as connection:
-            own = [row for row in await rows.sessions_of(connection, caller.id) if row.id == session]
-        for row in own:
-            await self._close(row, "signed_out", caller.actor())
+        """End one of the caller's own sessions. Raises NotFound."""
+        if not await self.end_own(caller, "signed_out", lambda row: row.id == session):
+            raise NotFound
+
+    async def end_own(
+        self, caller: Caller, why: Why, which: Callable[[rows.SessionRow], bool]
+    ) -> list[rows.SessionRow]:
+        """End those of the caller's own live sessions, at once; which they were."""
+        ending = [row for row in await self._live_of(caller.id) if which(row)]
+        for row in ending:
+            await self._close(row, why, caller.actor())
+        return ending
+
+    async def end_others(self, caller: Caller, why: Why = "signed_out") -> int:
+        """End all of the caller's sessions but this one; how many."""
+        return len(await self.end_own(caller, why, lambda row: row.id != caller.session))
 
     async def end_all(self, user: str, *, by: Caller) -> int:
         """End every session of the user, at once; how many."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from telehealth.access import Caller
 from telehealth.audit.actions import Action
 from telehealth.audit.entry import Actor, Entry, Outcome
 from telehealth.audit.faults import LogUnavailable
@@ -12,20 +13,11 @@ from telehealth.identity.hashing import Hasher
 from telehealth.identity.passwords import normal
 from telehealth.identity.ports import Audit, Fields
 from telehealth.identity.secrets import recovery_hash
-from telehealth.identity.sessions import SessionInfo, Sessions
-from telehealth.identity.slowing import (
-    ADDRESS,
-    FORGOTTEN,
-    LOGIN,
-    PAIR,
-    Slope,
-    Standing,
-    after_failure,
-    seconds_to_wait,
-)
+from telehealth.identity.sessions import Factor, Proof, SessionInfo, Sessions
 from telehealth.identity.totp import matching_step
+from telehealth.identity.tries import Counted, Tries
 from telehealth.secret import Secret
-from telehealth.store import attempts, people
+from telehealth.store import people
 from telehealth.store.engine import Connection, Store
 
 
@@ -40,6 +32,20 @@ class _Factor:
     def right(self) -> bool:
         return self.step is not None or self.recovery is not None
 
+    @property
+    def name(self) -> Factor:
+        return "totp" if self.step is not None else "recovery_code"
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Somebody whose password and second factor are right; the factor is not used up yet."""
+
+    user: people.UserRow
+    factor: _Factor
+    counted: Counted
+    rehashed: str | None  # the password at today's cost, where it was hashed at another
+
 
 class SignIn:
     """A try is counted before it is looked at and forgiven when right, so that many at once get no more tries."""
@@ -53,58 +59,71 @@ class SignIn:
         self._clock = clock
         self._hasher = hasher
         self._sessions = sessions
+        self._tries = Tries(store, fields)
 
     async def attempt(
-        self, login: str, password: str, code: str, *, address: str | None, device: str | None
+        self,
+        login: str,
+        password: str,
+        code: str,
+        *,
+        address: str | None,
+        device: str | None,
+        key: dict[str, str] | None = None,
     ) -> tuple[Secret[str], SessionInfo]:
-        """A new session. Raises SignInRefused, SlowDown, LogUnavailable."""
-        now = self._clock.now()
-        stranger = Actor("stranger", address=address, device=device)
-        counted = self._counted(login, address)
-        wait = await self._count(counted, now)
-        if wait > 0:
-            await self._refused(stranger, None, "slow_down")
-            raise SlowDown(retry_after=wait)
-        lookup = self._fields.lookup("login", login)
-        async with self._store.read() as connection:
-            user = await people.by_login(connection, lookup)
-        usable = user if user is not None and not user.disabled and user.totp_sealed is not None else None
-        known = await self._hasher.verify(usable.password_hash if usable else None, normal(password))
-        factor = self._second_factor(usable, code, now)
-        if usable is None or not known or not factor.right:
-            await self._refused(stranger, user.id if user else None, "wrong")
-            raise SignInRefused
-        rehashed = await self._rehashed(usable, password)
+        """A new session, bound to `key` (JWK) if it is given. Raises SignInRefused, SlowDown, LogUnavailable."""
+        known = await self._known(login, password, code, Actor("stranger", address=address, device=device))
+        actor = Actor("user", known.user.id, known.user.role, address, device)
+        entry = Entry(
+            Action.SIGNIN_OK, Outcome.DONE, actor, subject=known.user.id, detail={"factor": known.factor.name}
+        )
         try:
-            token = await self._open(usable, factor, counted, rehashed, (address, device))
+            async with self._audit.act(entry) as act, self._store.begin() as connection:
+                await self._claim(connection, known)
+                proof = Proof(known.factor.name, device, key=key)
+                token, session = await self._sessions.start(connection, known.user.id, proof)
+                act.detail["session"] = session
         except LogUnavailable:
-            await self._forgive(counted)
+            await self._tries.forgive(known.counted)
             raise
         return token, await self._sessions.info(token.reveal())
 
-    def _counted(self, login: str, address: str | None) -> list[tuple[bytes, Slope]]:
-        source = address or "unknown"
-        return [
-            (self._fields.lookup("tries-pair", f"{login} {source}"), PAIR),
-            (self._fields.lookup("tries-login", login), LOGIN),
-            (self._fields.lookup("tries-address", source), ADDRESS),
-        ]
+    async def prove_again(self, caller: Caller, password: str, code: str) -> Secret[str]:
+        """Step-up by both factors: the session's new token. Raises as `attempt`, and Unauthenticated."""
+        async with self._store.read() as connection:
+            user = await people.by_id(connection, caller.id)
+        if user is None:
+            raise SignInRefused
+        login = self._fields.open(user.login_sealed, table="users", column="login_sealed", row=user.id)
+        known = await self._known(login, password, code, caller.actor())
+        entry = Entry(
+            Action.MFA_PROVE, Outcome.DONE, caller.actor(), subject=caller.session, detail={"factor": known.factor.name}
+        )
+        try:
+            async with self._audit.act(entry), self._store.begin() as connection:
+                await self._claim(connection, known)
+                return await self._sessions.prove_again(connection, caller)
+        except LogUnavailable:
+            await self._tries.forgive(known.counted)
+            raise
 
-    async def _count(self, counted: list[tuple[bytes, Slope]], now: datetime) -> float:
-        """Count a failure in advance; the seconds to wait if it is too soon, and then nothing is counted."""
-        async with self._store.begin() as connection:
-            await attempts.forget_before(connection, now - FORGOTTEN)
-            standings = []
-            for subject, _ in counted:
-                row = await attempts.standing(connection, subject)
-                standings.append(Standing(*row) if row else Standing())
-            wait = max(seconds_to_wait(standing, now) for standing in standings)
-            if wait > 0:
-                return wait
-            for (subject, slope), standing in zip(counted, standings, strict=True):
-                next_one = after_failure(standing, slope, now)
-                await attempts.put(connection, subject, next_one.failures, next_one.until, now)
-        return 0.0
+    async def _known(self, login: str, password: str, code: str, who: Actor) -> _Known:
+        """Raises SignInRefused, SlowDown."""
+        now = self._clock.now()
+        counted = self._tries.of(login, who.address)
+        wait = await self._tries.count(counted, now)
+        if wait > 0:
+            await self._refused(who, None, "slow_down")
+            raise SlowDown(retry_after=wait)
+        async with self._store.read() as connection:
+            user = await people.by_login(connection, self._fields.lookup("login", login))
+        usable = user if user is not None and not user.disabled and user.totp_sealed is not None else None
+        right = await self._hasher.verify(usable.password_hash if usable else None, normal(password))
+        factor = self._second_factor(usable, code, now)
+        if usable is None or not right or not factor.right:
+            await self._refused(who, user.id if user else None, "wrong")
+            raise SignInRefused
+        return _Known(usable, factor, counted, await self._rehashed(usable, password))
 
     def _second_factor(self, user: people.UserRow | None, code: str, now: datetime) -> _Factor:
         if user is None or user.totp_sealed is None:
@@ -119,46 +138,19 @@ class SignIn:
             return None
         return await self._hasher.hash(normal(password))
 
-    async def _open(
-        self,
-        user: people.UserRow,
-        factor: _Factor,
-        counted: list[tuple[bytes, Slope]],
-        rehashed: str | None,
-        place: tuple[str | None, str | None],
-    ) -> Secret[str]:
-        """Entered first; then the second factor is used up and the session runs, or nothing of it.
-
-        Raises SignInRefused when somebody was faster with the same code, LogUnavailable.
-        """
-        detail = {"factor": "totp" if factor.step is not None else "recovery_code"}
-        actor = Actor("user", user.id, user.role, *place)
-        entry = Entry(Action.SIGNIN_OK, Outcome.DONE, actor, subject=user.id, detail=detail)
-        async with self._audit.act(entry) as act, self._store.begin() as connection:
-            if not await self._use(connection, user.id, factor):
-                raise SignInRefused
-            await self._clear(connection, counted)
-            if rehashed is not None:
-                await people.change(connection, user.id, password_hash=rehashed)
-            token, session = await self._sessions.start(connection, user.id)
-            act.detail["session"] = session
-        return token
-
-    async def _forgive(self, counted: list[tuple[bytes, Slope]]) -> None:
-        async with self._store.begin() as connection:
-            await self._clear(connection, counted)
-
-    async def _clear(self, connection: Connection, counted: list[tuple[bytes, Slope]]) -> None:
-        """Forget the failures of this name; those from this address stay, but for this try."""
-        pair, login, address = (subject for subject, _ in counted)
-        await attempts.clear(connection, [pair, login])
-        await attempts.give_back(connection, address)
+    async def _claim(self, connection: Connection, known: _Known) -> None:
+        """Use the second factor up. Raises SignInRefused when somebody was faster with the same code."""
+        if not await self._use(connection, known.user.id, known.factor):
+            raise SignInRefused
+        await self._tries.clear(connection, known.counted)
+        if known.rehashed is not None:
+            await people.change(connection, known.user.id, password_hash=known.rehashed)
 
     async def _use(self, connection: Connection, user: str, factor: _Factor) -> bool:
         if factor.step is not None:
             return await people.use_step(connection, user, factor.step)
         return factor.recovery is not None and await people.use_recovery(connection, user, factor.recovery)
 
-    async def _refused(self, stranger: Actor, user: str | None, reason: str) -> None:
-        entry = Entry(Action.SIGNIN_TRY, Outcome.REFUSED, stranger, subject=user, detail={"reason": reason})
-        await self._audit.enter_throttled(entry, stranger.address or "unknown")
+    async def _refused(self, who: Actor, user: str | None, reason: str) -> None:
+        entry = Entry(Action.SIGNIN_TRY, Outcome.REFUSED, who, subject=user, detail={"reason": reason})
+        await self._audit.enter_throttled(entry, who.address or "unknown")

@@ -105,6 +105,12 @@ class Keyring:
         """Whether the current wrapping key has served its quarter."""
         return now >= self._born[max(self._born)] + self._rotate_every
 
+    def superseded(self) -> dict[str, datetime | None]:
+        """Every wrapping key, oldest first, and when it was superseded; None for the current one."""
+        versions = sorted(self._born)
+        ends = [self._born[version] for version in versions[1:]]
+        return {f"wrapping-{version}": end for version, end in zip(versions, [*ends, None], strict=True)}
+
     async def rotate(self) -> str:
         """Begin the next wrapping key and return its name; older ones go on opening until retired."""
         async with self._lock:

@@ -32,7 +32,7 @@ from telehealth.secret import Secret
 
 log = get_logger(__name__)
 _WRAPPED = b"\x01"
-_LARGEST = 1 << 20  # bytes of one answer that are read
+_LARGEST = 32 << 20  # bytes of one answer: a list of half a million keys
 _AT_ONCE = 16  # connections; further calls wait inside their own time limit
 
 
@@ -88,10 +88,11 @@ class VaultProvider:
             trusted = await asyncio.to_thread(_trusting, self._ca_file)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=_AT_ONCE, ssl=trusted),
-            timeout=aiohttp.ClientTimeout(total=self._seconds),
+            timeout=aiohttp.ClientTimeout(total=None),  # `_call` has the clock
             auto_decompress=False,
         )
         try:
+            await self.names("")  # an engine that is not there is unavailable, not unfit
             await self._forbid_upsert()
         except BaseException:
             await self.close()
@@ -124,7 +125,7 @@ class VaultProvider:
     async def wrap(self, key_name: str, plaintext: bytes, context: bytes) -> bytes:
         asked = {"plaintext": _text(plaintext), "associated_data": _bound(key_name, context)}
         reply = await self._ask("POST", self._key(key_name, "encrypt"), asked)
-        if reply.status == 400 and not await self.exists(key_name):
+        if reply.status in (400, 403) and not await self.exists(key_name):  # 403: making a key is not granted
             raise KeyDestroyed
         made = self._must(reply, 200).get("ciphertext")
         if not isinstance(made, str):
@@ -183,19 +184,23 @@ class VaultProvider:
         return reply
 
     async def _call(self, method: str, path: str, body: dict[str, Any] | None) -> _Reply:
-        if self._session is None or self._token is None:
-            raise KeyServiceUnavailable
-        headers = {"X-Vault-Token": self._token.reveal(), "X-Vault-Request": "true"}
         try:
-            async with self._session.request(
-                method, self._base + path, json=body, headers=headers, allow_redirects=False
-            ) as response:
-                content = await response.content.read(_LARGEST)
-                whole = response.content.at_eof()
-                return _Reply(response.status, _parsed(response.status, content if whole else b"cut"))
+            async with asyncio.timeout(self._seconds):
+                try:
+                    return await self._say(method, path, body)
+                except (aiohttp.ServerDisconnectedError, ConnectionResetError):
+                    return await self._say(method, path, body)  # an idle connection had died; saying it twice is safe
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             log.error("keys.service_unreachable", kind=self.name, exception_type=type(error).__name__)
             raise KeyServiceUnavailable from error
+
+    async def _say(self, method: str, path: str, body: dict[str, Any] | None) -> _Reply:
+        if self._session is None or self._token is None:
+            raise KeyServiceUnavailable
+        headers = {"X-Vault-Token": self._token.reveal(), "X-Vault-Request": "true"}
+        url = self._base + path
+        async with self._session.request(method, url, json=body, headers=headers, allow_redirects=False) as response:
+            return _Reply(response.status, _parsed(response.status, await _content(response)))
 
     def _must(self, reply: _Reply, *good: int) -> dict[str, Any]:
         """The answer's data. Raises KeyServiceUnavailable for any status that is not a good one."""
@@ -206,6 +211,16 @@ class VaultProvider:
 
     def _key(self, key_name: str, act: str = "keys") -> str:
         return f"{self._engine}/{act}/{self._prefix}{checked_name(key_name)}"
+
+
+async def _content(response: aiohttp.ClientResponse) -> bytes:
+    """The whole answer, or nothing of one that is larger than any of ours."""
+    content = bytearray()
+    async for piece in response.content.iter_any():
+        content += piece
+        if len(content) > _LARGEST:
+            raise aiohttp.ClientPayloadError
+    return bytes(content)
 
 
 def _parsed(status: int, content: bytes) -> _Answer:

@@ -1,8 +1,8 @@
-"""The database: one engine, one transaction at a time for writers on SQLite, migrations by Alembic."""
+"""The database: SQLite with one writer at a time, or PostgreSQL with row and name locks; migrations by Alembic."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,6 +19,8 @@ Connection = AsyncConnection
 
 BUSY_SECONDS = 10
 READERS = 8  # connections kept open
+MOST_CONNECTIONS = 20  # of one server to PostgreSQL; further transactions wait for one
+_MIGRATING = 7_416_283_045  # the name of the lock that migrations of several servers queue at
 
 
 class NestedTransaction(RuntimeError):
@@ -32,7 +34,7 @@ class Store:
         self._engine = engine
         self._url = url
         self._turn = asyncio.Lock()  # SQLite has one writer: queue here instead of polling its lock
-        self._writer: asyncio.Task[Any] | None = None
+        self._writers: set[asyncio.Task[Any] | None] = set()
 
     @classmethod
     def open(cls, url: str) -> Self:
@@ -48,7 +50,14 @@ class Store:
             _prepare(engine)
         else:
             try:
-                engine = create_async_engine(place, pool_size=READERS, isolation_level="READ COMMITTED")
+                engine = create_async_engine(
+                    place,
+                    pool_size=READERS,
+                    max_overflow=MOST_CONNECTIONS - READERS,
+                    pool_pre_ping=True,
+                    isolation_level="READ COMMITTED",
+                    connect_args={"options": "-c timezone=UTC"},
+                )
             except ModuleNotFoundError as error:
                 raise ValueError("PostgreSQL needs the package psycopg") from error
         return cls(engine, place)
@@ -69,27 +78,27 @@ class Store:
 
         Raises NestedTransaction when the same task is already inside one.
         """
-        if self.backend != "sqlite":
-            async with self._engine.begin() as connection:
-                yield connection
-            return
-        if self._writer is asyncio.current_task():
+        task = asyncio.current_task()
+        if task in self._writers:
             raise NestedTransaction
-        async with self._turn:
-            self._writer = asyncio.current_task()
+        async with self._turn if self.backend == "sqlite" else nullcontext():
+            self._writers.add(task)
             try:
                 async with self._engine.connect() as connection:
                     await connection.execution_options(telehealth_writes=True)
                     async with connection.begin():
                         yield connection
             finally:
-                self._writer = None
+                self._writers.discard(task)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
         """One reading transaction: a consistent picture that no writer waits for."""
-        async with self._engine.connect() as connection, connection.begin():
-            yield connection
+        async with self._engine.connect() as connection:
+            if self.backend == "postgresql":
+                await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            async with connection.begin():
+                yield connection
 
     async def migrate(self) -> None:
         """Bring the schema to the newest revision; makes a SQLite file that only we may read."""
@@ -164,6 +173,8 @@ def _upgrade(url: URL) -> None:
     config = alembic_config()
     engine = create_engine(url, poolclass=NullPool)
     with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
     engine.dispose()

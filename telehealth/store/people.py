@@ -8,6 +8,7 @@ from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from telehealth.store.engine import Connection
+from telehealth.store.locks import hold
 from telehealth.store.tables import invitations, users
 
 
@@ -77,7 +78,8 @@ async def change(c: Connection, user: str, **values: Any) -> None:
 
 
 async def admins(c: Connection, *, but: str | None = None, active: bool = False) -> int:
-    """How many admins there are; `active`: enrolled and not disabled."""
+    """How many admins there are; `active`: enrolled and not disabled. Nobody else counts before this one commits."""
+    await hold(c, "admins")
     statement = select(func.count()).select_from(users).where(users.c.role == "admin")
     if but is not None:
         statement = statement.where(users.c.id != but)

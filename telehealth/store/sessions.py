@@ -20,6 +20,10 @@ class SessionRow:
     seen_at: datetime
     expires_at: datetime
     ended_at: datetime | None
+    mfa_at: datetime
+    factor: str
+    passkey_id: str | None
+    device_sealed: bytes | None
     role: str
     disabled: bool
     name_sealed: bytes
@@ -33,6 +37,8 @@ class TokenRow:
     user_id: str
     label: str
     scopes: list[str]
+    networks: list[str]
+    successor: str | None
     created_at: datetime
     expires_at: datetime
     used_at: datetime | None
@@ -44,6 +50,7 @@ class TokenRow:
 _SESSION = (
     select(
         *(sessions.c[n] for n in ("id", "user_id", "created_at", "seen_at", "expires_at", "ended_at")),
+        *(sessions.c[n] for n in ("mfa_at", "factor", "passkey_id", "device_sealed")),
         *(users.c[n] for n in ("role", "disabled", "name_sealed")),
     )
     .select_from(sessions.join(users))
@@ -52,8 +59,9 @@ _TOKEN = (
     select(
         *(
             api_tokens.c[n]
-            for n in ("id", "user_id", "label", "scopes", "created_at", "expires_at", "used_at", "revoked_at")
+            for n in ("id", "user_id", "label", "scopes", "networks", "successor")
         ),
+        *(api_tokens.c[n] for n in ("created_at", "expires_at", "used_at", "revoked_at")),
         *(users.c[n] for n in ("role", "disabled")),
     )
     .select_from(api_tokens.join(users))
@@ -98,6 +106,22 @@ async def end_session(c: Connection, session: str, now: datetime) -> bool:
     return done.rowcount == 1
 
 
+async def renewed(c: Connection, session: str, token_hash: bytes, **values: Any) -> bool:
+    """Exchange the token of a session that still runs."""
+    done = await c.execute(
+        update(sessions)
+        .where(sessions.c.id == session, sessions.c.ended_at.is_(None))
+        .values(token_hash=token_hash, **values)
+    )
+    return done.rowcount == 1
+
+
+async def key_of(c: Connection, session: str) -> dict[str, str] | None:
+    """The public key the session was begun with."""
+    found: dict[str, str] | None = await c.scalar(select(sessions.c.public_key).where(sessions.c.id == session))
+    return found
+
+
 async def end_sessions_of(c: Connection, user: str, now: datetime) -> int:
     done = await c.execute(
         update(sessions).where(sessions.c.user_id == user, sessions.c.ended_at.is_(None)).values(ended_at=now)
@@ -131,6 +155,22 @@ async def tokens(c: Connection) -> list[TokenRow]:
 
 async def touch_token(c: Connection, token: str, now: datetime) -> None:
     await c.execute(update(api_tokens).where(api_tokens.c.id == token).values(used_at=now))
+
+
+async def token_by_id(c: Connection, token: str) -> TokenRow | None:
+    """Locked for this transaction."""
+    row = (await c.execute(_TOKEN.where(api_tokens.c.id == token).with_for_update(of=api_tokens))).one_or_none()
+    return None if row is None else TokenRow(*row)
+
+
+async def succeed(c: Connection, token: str, successor: str, until: datetime) -> bool:
+    """Name the token's successor and bring its end forward; False if it has one already."""
+    done = await c.execute(
+        update(api_tokens)
+        .where(api_tokens.c.id == token, api_tokens.c.successor.is_(None), api_tokens.c.revoked_at.is_(None))
+        .values(successor=successor, expires_at=until)
+    )
+    return done.rowcount == 1
 
 
 async def revoke_token(c: Connection, token: str, now: datetime) -> bool:

@@ -61,7 +61,7 @@ users = Table(
     "users",
     metadata,
     Column("id", ID, primary_key=True),
-    Column("role", String(16), nullable=False),  # admin | clinician | auditor
+    Column("role", String(16), nullable=False),  # admin | clinician | auditor | front_desk
     Column("login_lookup", LargeBinary(32), nullable=False, unique=True),  # keyed hash of the sign-in name
     Column("login_sealed", LargeBinary, nullable=False),
     Column("name_sealed", LargeBinary, nullable=False),
@@ -94,6 +94,42 @@ sessions = Table(  # staff; the cookie holds the token, we its hash
     _time("seen_at", required=True),
     _time("expires_at", required=True),  # absolute
     _time("ended_at"),
+    _time("mfa_at", required=True),  # when the person last proved two factors here
+    Column("factor", String(16), nullable=False),  # totp | recovery_code | passkey | demo
+    Column("passkey_id", ID),  # what the session was begun with
+    Column("device_sealed", LargeBinary),  # the browser's own description
+    Column("public_key", JSON(none_as_null=True)),  # JWK of the browser's ECDSA P-256 key; null: none was given
+    Index(None, "user_id"),
+)
+
+passkeys = Table(  # WebAuthn credentials of staff
+    "passkeys",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("user_id", ID, ForeignKey("users.id"), nullable=False),
+    Column("credential_id", LargeBinary(1023), nullable=False, unique=True),
+    Column("public_key", LargeBinary, nullable=False),  # COSE
+    Column("sign_count", BigInteger, nullable=False),
+    Column("transports", JSON, nullable=False),
+    Column("backed_up", Boolean, nullable=False),  # kept by a password manager, not by one device alone
+    Column("label", String(80), nullable=False),
+    _time("created_at", required=True),
+    _time("used_at"),
+    _time("suspended_at"),  # lost, or its counter went back
+    Index(None, "user_id"),
+)
+
+resets = Table(  # an admin's factors are made void by two other admins: one asks, one approves
+    "resets",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("user_id", ID, ForeignKey("users.id"), nullable=False),
+    Column("asked_by", ID, nullable=False),
+    _time("asked_at", required=True),
+    _time("expires_at", required=True),
+    Column("decided_by", ID),
+    _time("decided_at"),
+    Index(None, "user_id"),
 )
 
 api_tokens = Table(
@@ -104,6 +140,8 @@ api_tokens = Table(
     Column("user_id", ID, ForeignKey("users.id"), nullable=False),
     Column("label", String(80), nullable=False),
     Column("scopes", JSON, nullable=False),
+    Column("networks", JSON, nullable=False),  # in CIDR notation; empty: from anywhere
+    Column("successor", ID),  # the token that replaces it
     _time("created_at", required=True),
     _time("expires_at", required=True),
     _time("used_at"),
@@ -269,9 +307,11 @@ files = Table(
     Column("plain_bytes", BigInteger, nullable=False, default=0),
     Column("sha256", String(64)),  # of the ciphertext, once sealed
     Column("track", JSON),  # sealed tracks: role, milliseconds, offset_ms, width, height
+    Column("place", String(16), nullable=False, default="local", server_default="local"),  # local | uploading | remote
     _time("created_at", required=True),
     Index(None, "recording_id"),
     Index(None, "wrapping_key"),
+    Index(None, "place"),
 )
 
 grants = Table(

@@ -88,7 +88,7 @@ class Booking:
                 await self._rooms.store.discard(row.id)
                 raise
         await self._rooms.bus.publish(VisitChanged(row.id))
-        return await self._shown(row.id), issued
+        return await self._shown(caller, row.id), issued
 
     async def _row_for(self, caller: Caller, asked: VisitAsked) -> VisitRow:
         now = _whole(self._rooms.clock.now())
@@ -137,14 +137,14 @@ class Booking:
         rows = await self._rooms.store.page(filters, asked.limit + 1, place(asked.after))
         more = len(rows) > asked.limit
         rows = rows[: asked.limit]
-        return VisitPage(await self._all_shown(rows), cursor(rows[-1]) if more else None)
+        return VisitPage(await self._all_shown(caller, rows), cursor(rows[-1]) if more else None)
 
     async def show(self, caller: Caller, visit: str) -> Visit:
         """One visit; looking at another clinician's is entered first. Raises NotFound, LogUnavailable."""
         row = await self._visit(caller, visit, May.VISITS_READ)
         if row.clinician != caller.id:
             await self._rooms.audit.enter(_entry(Action.VISIT_READ, caller, row, {}))
-        return await self._shown(visit)
+        return await self._shown(caller, visit)
 
     async def edit(self, caller: Caller, visit: str, asked: ChangeAsked) -> Visit:
         """Change what is given; rescheduling moves the windows of live links, cancelling revokes them.
@@ -165,7 +165,7 @@ class Booking:
             await self._ending.end_from_outside(caller, visit, VisitStep.CANCEL)
             await self._rooms.links.revoke_all(caller, visit)
         await self._rooms.bus.publish(VisitChanged(visit))
-        return await self._shown(visit)
+        return await self._shown(caller, visit)
 
     async def _changes(self, row: VisitRow, asked: ChangeAsked) -> dict[str, Any]:
         given: dict[str, Any] = {
@@ -190,10 +190,10 @@ class Booking:
 
     async def end(self, caller: Caller, visit: str) -> Visit:
         """End it for everybody. Raises NotFound, WrongState."""
-        await self._visit(caller, visit, May.VISITS_WRITE)
+        await self._visit(caller, visit, May.VISITS_END)
         await self._ending.end_from_outside(caller, visit, VisitStep.END)
         await self._rooms.bus.publish(VisitChanged(visit))
-        return await self._shown(visit)
+        return await self._shown(caller, visit)
 
     async def issue_link(self, caller: Caller, visit: str, asked: LinkAsked) -> IssuedLink:
         """A new link; the earlier one is revoked. Raises as `create`, and NotFound, WrongState."""
@@ -246,20 +246,21 @@ class Booking:
             raise NotFound
         return row
 
-    async def _shown(self, visit: str) -> Visit:
+    async def _shown(self, caller: Caller, visit: str) -> Visit:
         row = await self._rooms.store.get(visit)
         if row is None:
             raise NotFound
-        return (await self._all_shown([row]))[0]
+        return (await self._all_shown(caller, [row]))[0]
 
-    async def _all_shown(self, rows: Sequence[VisitRow]) -> Sequence[Visit]:
+    async def _all_shown(self, caller: Caller, rows: Sequence[VisitRow]) -> Sequence[Visit]:
+        """Recordings are named only to whoever may list them."""
         rooms, wanted = self._rooms, [row.id for row in rows]
         names = await rooms.people.name_of({row.clinician for row in rows})
         links = await rooms.links.of(wanted)
         deliveries = await rooms.store.deliveries(wanted)
-        recordings = await rooms.store.recordings_of(wanted)
+        recordings = await rooms.store.recordings_of(wanted) if may(caller, May.RECORDINGS_LIST) else {}
         return [
-            shown(row, names.get(row.clinician, ""), links[row.id], deliveries[row.id], recordings[row.id])
+            shown(row, names.get(row.clinician, ""), links[row.id], deliveries[row.id], recordings.get(row.id, ()))
             for row in rows
         ]
 

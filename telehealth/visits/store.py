@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telehealth.ids import Kind, new_id
+from telehealth.store.locks import hold
 from telehealth.store.tables import consents, links, outbox, participants, recordings, users, visits
 from telehealth.visits.rows import ConsentRow, Delivery, Filters, Patient, PersonRow, VisitRow
 from telehealth.visits.states import RUNNING, ParticipantState, VisitState
@@ -135,6 +136,7 @@ class VisitStore:
         """The clinician's own participant in the visit, made at their first entry; never a second one."""
         mine = and_(participants.c.visit_id == visit, participants.c.user_id == user)
         async with self._database.begin() as connection:
+            await hold(connection, "host", visit)
             row = (await connection.execute(select(participants).where(mine))).first()
             if row is None:
                 values = {

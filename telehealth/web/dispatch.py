@@ -56,6 +56,8 @@ async def _handle(
 ) -> web.StreamResponse:
     if known is not None:
         _refuse_role(route, known)
+        if route.step_up:
+            rooms.sessions.require_recent(known)
     for name, value in request.match_info.items():
         if name in PATH_KINDS and not is_id(PATH_KINDS[name], value):
             raise NotFound

@@ -12,6 +12,8 @@ _ALLOWED = (
     "autoplay",
     "screen-wake-lock",
     "speaker-selection",
+    "publickey-credentials-create",
+    "publickey-credentials-get",
 )
 _DENIED = (
     "accelerometer",
@@ -27,7 +29,6 @@ _DENIED = (
     "magnetometer",
     "midi",
     "payment",
-    "publickey-credentials-get",
     "serial",
     "storage-access",
     "usb",

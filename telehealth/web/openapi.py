@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from telehealth.errors import Forbidden, Malformed, NotFound, Refusal
-from telehealth.identity.faults import Unauthenticated
+from telehealth.identity.faults import StepUpNeeded, Unauthenticated
 from telehealth.web.models import Nothing
 from telehealth.web.problems import (
     BodyTooLarge,
@@ -20,7 +20,7 @@ from telehealth.web.problems import (
     ScopeMissing,
     status_of,
 )
-from telehealth.web.route import PATH_KINDS, Route, Who
+from telehealth.web.route import PATH_KINDS, PATH_TAILS, Route, Who
 
 _REF = "#/components/schemas/{model}"
 _PARAMETER = re.compile(r"\{(\w+)\}")
@@ -88,6 +88,8 @@ def _operation(route: Route, schemas: dict[str, Any], pointers: Pointers) -> dic
     }
     if route.scope is not None:
         operation["x-scope"] = route.scope
+    if route.step_up:
+        operation["x-step-up"] = True
     if route.body is not Nothing:
         schema = pointers[(route.body, "validation")]
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
@@ -111,10 +113,14 @@ def _path_parameters(route: Route) -> list[dict[str, Any]]:
             "name": name,
             "in": "path",
             "required": True,
-            "schema": {"type": "string", "pattern": f"^{PATH_KINDS[name]}_[a-z2-7]{{26}}$"},
+            "schema": {"type": "string", "pattern": f"^{_shape(name)}$"},
         }
         for name in _PARAMETER.findall(route.path)
     ]
+
+
+def _shape(name: str) -> str:
+    return PATH_TAILS[name] if name in PATH_TAILS else f"{PATH_KINDS[name]}_[a-z2-7]{{26}}"
 
 
 def _query_parameters(route: Route, schemas: dict[str, Any], pointers: Pointers) -> list[dict[str, Any]]:
@@ -172,6 +178,8 @@ def _everywhere(route: Route) -> list[type[Refusal]]:
         found.append(Forbidden)
     if route.scope is not None:
         found.append(ScopeMissing)
+    if route.step_up:
+        found.append(StepUpNeeded)
     if "{" in route.path:
         found.append(NotFound)
     return found

@@ -21,6 +21,7 @@ PAGES: dict[str, str] = {
     "/recordings/{recording}": "recording.html",
     "/audit": "audit.html",
     "/settings": "settings.html",
+    "/account": "account.html",
 }
 TYPES: dict[str, str] = {
     ".css": "text/css",

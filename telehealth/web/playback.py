@@ -9,6 +9,7 @@ from aiohttp import web
 from pydantic import Field, StringConstraints
 
 from telehealth.errors import NotFound, Refusal
+from telehealth.identity.faults import ProofNeeded
 from telehealth.log import get_logger
 from telehealth.web.models import Asked, Moment, Nothing, Told
 from telehealth.web.problems import GrantNeeded, RangeRefused, problem
@@ -16,6 +17,7 @@ from telehealth.web.route import Answer, Ask, Route, Who
 
 Purpose = Literal["treatment", "quality", "legal", "patient_request"]
 log = get_logger(__name__)
+PROOF = "Session-Proof"  # see telehealth.identity.possession
 _RANGE = re.compile(r"bytes=(\d{1,18})?-(\d{1,18})?")
 
 
@@ -45,6 +47,7 @@ class TrackQuery(Asked):
 async def grant_playback(ask: Ask[GrantBody, Nothing]) -> Answer:
     """Leave to play for a minute, renewable; entered in the log before any key is released."""
     recording = ask.id("recording")
+    await ask.rooms.possession.require(ask.caller, ask.http.headers.get(PROOF))
     given = await ask.rooms.recordings.grant(ask.caller, recording, ask.body.purpose)
     base = f"/api/v1/recordings/{recording}/tracks"
     tracks = [TrackUrl(id=track, url=f"{base}/{track}?grant={given.id}") for track in given.tracks]
@@ -133,7 +136,7 @@ ROUTES = (
         body=GrantBody,
         status=201,
         scope="recordings:read",
-        codes=(NotFound,),
+        codes=(NotFound, ProofNeeded),
     ),
     Route(
         "POST",

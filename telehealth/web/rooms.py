@@ -11,7 +11,12 @@ from telehealth.clock import Clock
 from telehealth.config import Config
 from telehealth.identity.enrolment import Enrolment
 from telehealth.identity.joining import Joining
+from telehealth.identity.own_password import OwnPassword
+from telehealth.identity.passkey_sign_in import PasskeySignIn
+from telehealth.identity.passkeys import Passkeys
 from telehealth.identity.people import People
+from telehealth.identity.possession import Possession
+from telehealth.identity.resets import Resets
 from telehealth.identity.sessions import SessionInfo, Sessions
 from telehealth.identity.sign_in import SignIn
 from telehealth.identity.tokens import ApiTokens
@@ -75,7 +80,9 @@ class RecordingRoom(Protocol):
 class DemoDoor(Protocol):
     """Exchanges the printed demo token for a session, once."""
 
-    async def enter(self, token: str, *, address: str, device: str) -> tuple[Secret[str], SessionInfo]: ...
+    async def enter(
+        self, token: str, *, address: str, device: str, key: dict[str, str] | None
+    ) -> tuple[Secret[str], SessionInfo]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +100,11 @@ class Rooms:
     enrolment: Enrolment
     sign_in: SignIn
     sessions: Sessions
+    passkeys: Passkeys
+    passkey_sign_in: PasskeySignIn
+    own_password: OwnPassword
+    resets: Resets
+    possession: Possession
     tokens: ApiTokens
     joining: Joining
     booking: Booking

@@ -30,14 +30,16 @@ class Who(StrEnum):
     PATIENT = "patient"  # a browser with the cookie `visit`, before or after the code
     STAFF = "staff"
     CLINICIAN = "clinician"  # or admin
+    DESK = "desk"  # clinician, front desk or admin
     ADMIN = "admin"
     OVERSEER = "overseer"  # admin or auditor
     METRICS = "metrics"  # loopback, or a token with the scope
 
 
 ROLES: dict[Who, frozenset[str]] = {
-    Who.STAFF: frozenset({"admin", "clinician", "auditor"}),
+    Who.STAFF: frozenset({"admin", "clinician", "auditor", "front_desk"}),
     Who.CLINICIAN: frozenset({"admin", "clinician"}),
+    Who.DESK: frozenset({"admin", "clinician", "front_desk"}),
     Who.ADMIN: frozenset({"admin"}),
     Who.OVERSEER: frozenset({"admin", "auditor"}),
 }
@@ -51,6 +53,14 @@ PATH_KINDS: dict[str, Kind] = {
     "recording": Kind.RECORDING,
     "track": Kind.FILE,
     "grant": Kind.GRANT,
+    "session": Kind.SESSION,
+    "passkey": Kind.PASSKEY,
+    "reset": Kind.RESET,
+}
+
+# Names that stand for the rest of a path, and what that may look like.
+PATH_TAILS: dict[str, str] = {
+    "tile": r"(entries|[0-5])/(x[0-9]{3}/)*[0-9]{3}(\.p/[1-9][0-9]{0,2})?",
 }
 
 
@@ -121,6 +131,7 @@ class Route:
     query: type[BaseModel] = Nothing
     status: int = 200
     scope: str | None = None  # of bearer tokens; None: tokens are refused
+    step_up: bool = False  # a grave act: people prove two factors again when that was some time ago
     codes: tuple[type[Refusal], ...] = ()
     stream: bool = False  # the handler answers by itself, with `media_type`
     media_type: str = "application/json"

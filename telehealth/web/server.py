@@ -12,6 +12,7 @@ from telehealth.web.dispatch import BODY_LIMIT, ROOMS, serve
 from telehealth.web.guard import add_headers, guard
 from telehealth.web.pages import Site
 from telehealth.web.rooms import Rooms
+from telehealth.web.route import PATH_TAILS
 from telehealth.web.table import ROUTES
 
 KEEP_ALIVE_SECONDS = 30.0
@@ -25,10 +26,17 @@ def make_app(rooms: Rooms, site: Site) -> web.Application:
     app = web.Application(client_max_size=BODY_LIMIT, middlewares=[guard(rooms.metrics)])
     app[ROOMS] = rooms
     for route in ROUTES:
-        app.router.add_route(route.method, route.path, serve(route))
+        app.router.add_route(route.method, _pattern(route.path), serve(route))
     site.add_to(app)
     add_headers(app, rooms.config)
     return app
+
+
+def _pattern(path: str) -> str:
+    """The router's pattern for a path of the table: a tail takes in slashes."""
+    for name in PATH_TAILS:
+        path = path.replace(f"{{{name}}}", f"{{{name}:.+}}")
+    return path
 
 
 def tls_context(config: Config) -> ssl.SSLContext | None:

@@ -8,7 +8,7 @@ from telehealth.errors import NotFound, Refusal
 from telehealth.identity.faults import SignInRefused, SlowDown, Unauthenticated
 from telehealth.identity.sessions import SessionInfo
 from telehealth.secret import Secret
-from telehealth.web.models import Asked, Clinic, Code, Login, Moment, Nothing, Password, Told
+from telehealth.web.models import Asked, BrowserKey, Clinic, Code, Login, Moment, Nothing, Password, Told
 from telehealth.web.rooms import Rooms
 from telehealth.web.route import Answer, Ask, Cookie, Route, Who
 
@@ -25,6 +25,7 @@ class SignInBody(Asked):
     login: Login
     password: Password
     code: Code = Field(description="A TOTP code, or a recovery code.")
+    key: BrowserKey | None = None
 
 
 class SignedIn(Told):
@@ -42,10 +43,16 @@ class About(Told):
     clinic: Clinic
     demo: bool
     languages: tuple[str, ...]
+    passkeys_at: str | None = Field(description="The host under which passkeys work, null where they do not.")
 
 
 class DemoBody(Asked):
     token: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    key: BrowserKey | None = None
+
+
+class Challenge(Told):
+    challenge: str = Field(description="To be signed by the session's key; good once, for minutes.")
 
 
 def clinic(rooms: Rooms) -> Clinic:
@@ -57,6 +64,11 @@ def clinic(rooms: Rooms) -> Clinic:
 def session_cookie(rooms: Rooms, token: Secret[str]) -> Cookie:
     """The staff cookie; its life on the server is what counts."""
     return Cookie("staff", token, rooms.config.sessions.absolute_hours * 3600)
+
+
+def signed_in(info: SessionInfo) -> SignedIn:
+    """What a page is told that has just signed somebody in."""
+    return SignedIn(user=User.model_validate(info.user), idle_seconds=info.idle_seconds)
 
 
 def _session(rooms: Rooms, info: SessionInfo) -> SessionAnswer:
@@ -77,9 +89,9 @@ async def sign_in(ask: Ask[SignInBody, Nothing]) -> Answer:
         ask.body.code,
         address=ask.source.address,
         device=ask.source.device,
+        key=ask.body.key.jwk() if ask.body.key else None,
     )
-    body = SignedIn(user=User.model_validate(info.user), idle_seconds=info.idle_seconds)
-    return Answer(body, cookies=(session_cookie(ask.rooms, token),))
+    return Answer(signed_in(info), cookies=(session_cookie(ask.rooms, token),))
 
 
 async def show_session(ask: Ask[Nothing, Nothing]) -> Answer:
@@ -92,6 +104,11 @@ async def renew_session(ask: Ask[Nothing, Nothing]) -> Answer:
     return Answer(_session(ask.rooms, await ask.rooms.sessions.renew(ask.cookie.reveal())))
 
 
+async def session_challenge(ask: Ask[Nothing, Nothing]) -> Answer:
+    """What the browser signs to open a socket or play a recording."""
+    return Answer(Challenge(challenge=ask.rooms.possession.challenge(ask.caller)))
+
+
 async def sign_out(ask: Ask[Nothing, Nothing]) -> Answer:
     """Sign out; sockets of the session close."""
     await ask.rooms.sessions.end(ask.cookie.reveal(), address=ask.source.address, device=ask.source.device)
@@ -100,15 +117,18 @@ async def sign_out(ask: Ask[Nothing, Nothing]) -> Answer:
 
 async def about(ask: Ask[Nothing, Nothing]) -> Answer:
     """The clinic's name and logo, for pages that show before sign-in."""
-    languages = tuple(ask.rooms.languages)
-    return Answer(About(clinic=clinic(ask.rooms), demo=ask.rooms.config.demo, languages=languages))
+    rooms = ask.rooms
+    languages, place = tuple(rooms.languages), rooms.passkey_sign_in.place
+    return Answer(About(clinic=clinic(rooms), demo=rooms.config.demo, languages=languages, passkeys_at=place))
 
 
 async def enter_demo(ask: Ask[DemoBody, Nothing]) -> Answer:
     """In a demo alone: exchange the printed link for a session, once."""
     if ask.rooms.demo is None or not ask.source.loopback:
         raise NotFound
-    token, info = await ask.rooms.demo.enter(ask.body.token, address=ask.source.address, device=ask.source.device)
+    key = ask.body.key.jwk() if ask.body.key else None
+    source = ask.source
+    token, info = await ask.rooms.demo.enter(ask.body.token, address=source.address, device=source.device, key=key)
     return Answer(_session(ask.rooms, info), cookies=(session_cookie(ask.rooms, token),))
 
 
@@ -127,6 +147,7 @@ ROUTES = (
     ),
     Route("GET", "/api/v1/session", show_session, Who.STAFF, "session", SessionAnswer, codes=_OUT),
     Route("POST", "/api/v1/session/renew", renew_session, Who.STAFF, "session", SessionAnswer, codes=_OUT),
+    Route("POST", "/api/v1/session/challenge", session_challenge, Who.STAFF, "session", Challenge, codes=_OUT),
     Route("DELETE", "/api/v1/session", sign_out, Who.STAFF, "session", codes=_OUT),
     Route("GET", "/api/v1/about", about, Who.ANYONE, "session", About),
     Route("POST", "/api/v1/demo", enter_demo, Who.ANYONE, "session", SessionAnswer, body=DemoBody, codes=(NotFound,)),

@@ -6,12 +6,19 @@ from typing import Any, Literal
 from pydantic import Field
 
 from telehealth.errors import NotFound
-from telehealth.identity.faults import EnrolmentCodeWrong, InvitationOver, LoginTaken, PasswordWeak
-from telehealth.web.models import Asked, Code, Login, Moment, Name, Nothing, Password, Token, Told
+from telehealth.identity.faults import (
+    EnrolmentCodeWrong,
+    InvitationOver,
+    LoginTaken,
+    PasswordWeak,
+    SecondAdminNeeded,
+)
+from telehealth.identity.resets import ResetRequest
+from telehealth.web.models import Asked, BrowserKey, Code, Login, Moment, Name, Nothing, Password, Person, Token, Told
 from telehealth.web.route import Answer, Ask, Route, Who
 from telehealth.web.session import User, session_cookie
 
-Role = Literal["admin", "clinician", "auditor"]
+Role = Literal["admin", "clinician", "auditor", "front_desk"]
 
 
 class TokenBody(Asked):
@@ -33,6 +40,7 @@ class FinishBody(Asked):
     name: Name | None = None
     password: Password
     code: Code
+    key: BrowserKey | None = None
 
 
 class Finished(Told):
@@ -71,6 +79,29 @@ class Invited(Told):
     expires_at: Moment
 
 
+class Reset(Told):
+    id: str
+    enrolment_url: str | None = Field(description="Shown once; null while a second admin has to approve.")
+    request: str | None = Field(description="What the second admin approves.")
+    expires_at: Moment
+
+
+class Waiting(Told):
+    id: str
+    user: Person
+    asked_by: Person
+    asked_at: Moment
+    expires_at: Moment
+
+
+class WaitingList(Told):
+    items: Sequence[Waiting]
+
+
+class Clinicians(Told):
+    items: Sequence[Person]
+
+
 async def look_enrolment(ask: Ask[TokenBody, Nothing]) -> Answer:
     """What a set-up link offers; consumes nothing."""
     offer = await ask.rooms.enrolment.look(ask.body.token)
@@ -97,6 +128,7 @@ async def finish_enrolment(ask: Ask[FinishBody, Nothing]) -> Answer:
         code=body.code,
         address=ask.source.address,
         device=ask.source.device,
+        key=body.key.jwk() if body.key else None,
     )
     return Answer(
         Finished(recovery_codes=done.recovery_codes, user=User.model_validate(done.session.user)),
@@ -122,8 +154,47 @@ async def change_user(ask: Ask[ChangeUserBody, Nothing]) -> Answer:
 
 
 async def reset_user(ask: Ask[Nothing, Nothing]) -> Answer:
-    """A new set-up link; the old password, TOTP secret and sessions end."""
-    return Answer(_invited(ask, await ask.rooms.people.reset(ask.caller, ask.id("user"))))
+    """A new set-up link; old password, factors and sessions end. For an admin a second admin approves it first."""
+    user = ask.id("user")
+    done = await ask.rooms.resets.ask(ask.caller, user)
+    if isinstance(done, ResetRequest):
+        return Answer(Reset(id=user, enrolment_url=None, request=done.id, expires_at=done.expires_at))
+    made = _invited(ask, done)
+    return Answer(Reset(id=user, enrolment_url=made.enrolment_url, request=None, expires_at=made.expires_at))
+
+
+async def list_resets(ask: Ask[Nothing, Nothing]) -> Answer:
+    """Resets of admins that wait for a second admin."""
+    found = await ask.rooms.resets.waiting(ask.caller)
+    names = await ask.rooms.people.name_of({one for row in found for one in (row.user, row.asked_by)})
+    items = [
+        Waiting(
+            id=row.id,
+            user=Person(id=row.user, name=names.get(row.user, "")),
+            asked_by=Person(id=row.asked_by, name=names.get(row.asked_by, "")),
+            asked_at=row.asked_at,
+            expires_at=row.expires_at,
+        )
+        for row in found
+    ]
+    return Answer(WaitingList(items=items))
+
+
+async def approve_reset(ask: Ask[Nothing, Nothing]) -> Answer:
+    """By an admin who neither asked nor is meant; shows the set-up link once."""
+    return Answer(_invited(ask, await ask.rooms.resets.approve(ask.caller, ask.id("reset"))))
+
+
+async def refuse_reset(ask: Ask[Nothing, Nothing]) -> Answer:
+    """By any admin; nothing changes."""
+    await ask.rooms.resets.refuse(ask.caller, ask.id("reset"))
+    return Answer()
+
+
+async def list_clinicians(ask: Ask[Nothing, Nothing]) -> Answer:
+    """For whom visits can be booked."""
+    found = await ask.rooms.people.clinicians(ask.caller)
+    return Answer(Clinicians(items=[Person.model_validate(one) for one in found]))
 
 
 def _invited(ask: Ask[Any, Any], invitation: Any) -> Invited:
@@ -162,6 +233,7 @@ ROUTES = (
         Invited,
         body=AddUserBody,
         status=201,
+        step_up=True,
         scope="users:manage",
         codes=(LoginTaken,),
     ),
@@ -173,6 +245,7 @@ ROUTES = (
         "users",
         StaffMember,
         body=ChangeUserBody,
+        step_up=True,
         scope="users:manage",
         codes=(NotFound,),
     ),
@@ -182,8 +255,22 @@ ROUTES = (
         reset_user,
         Who.ADMIN,
         "users",
-        Invited,
+        Reset,
+        step_up=True,
         scope="users:manage",
         codes=(NotFound,),
     ),
+    Route("GET", "/api/v1/resets", list_resets, Who.ADMIN, "users", WaitingList),
+    Route(
+        "POST",
+        "/api/v1/resets/{reset}/approve",
+        approve_reset,
+        Who.ADMIN,
+        "users",
+        Invited,
+        step_up=True,
+        codes=(NotFound, SecondAdminNeeded),
+    ),
+    Route("DELETE", "/api/v1/resets/{reset}", refuse_reset, Who.ADMIN, "users", codes=(NotFound,)),
+    Route("GET", "/api/v1/clinicians", list_clinicians, Who.DESK, "users", Clinicians, scope="visits:write"),
 )

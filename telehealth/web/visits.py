@@ -1,4 +1,4 @@
-"""Visits and their links, for clinicians (their own) and admins (all)."""
+"""Visits and their links: for clinicians their own, for admins and the front desk all."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -47,7 +47,7 @@ class PatientBody(Asked):
 
 class CreateVisitBody(Asked):
     patient: PatientBody
-    clinician: UserId | None = Field(default=None, description="Admins book for somebody; absent: the caller.")
+    clinician: UserId | None = Field(default=None, description="Whose visit it is; absent: the caller's.")
     scheduled_at: GivenMoment | None = Field(default=None, description="Absent: now.")
     minutes: Minutes = 30
     assurance: Assurance = "standard"
@@ -158,7 +158,7 @@ async def create_visit(ask: Ask[CreateVisitBody, Nothing]) -> Answer:
 
 
 async def list_visits(ask: Ask[Nothing, VisitQuery]) -> Answer:
-    """Visits in order of their time: a clinician's own, an admin's all."""
+    """Visits in order of their time: a clinician's own; for admins and the front desk all."""
     found = await ask.rooms.booking.list(ask.caller, ask.query)
     return Answer(VisitPage.model_validate(found))
 
@@ -197,8 +197,8 @@ async def renew_budget(ask: Ask[Nothing, Nothing]) -> Answer:
     return Answer(NewBudget(tries_left=budget.tries_left, passcode=shown(budget.passcode)))
 
 
-def _route(method: Any, path: str, handler: Any, scope: str, **more: Any) -> Route:
-    return Route(method, f"/api/v1/visits{path}", handler, Who.CLINICIAN, "visits", scope=scope, **more)
+def _route(method: Any, path: str, handler: Any, scope: str, who: Who = Who.DESK, **more: Any) -> Route:
+    return Route(method, f"/api/v1/visits{path}", handler, who, "visits", scope=scope, **more)
 
 
 _READ, _WRITE = "visits:read", "visits:write"
@@ -224,7 +224,7 @@ ROUTES = (
         body=ChangeVisitBody,
         codes=(NotFound, WrongState),
     ),
-    _route("POST", "/{visit}/end", end_visit, _WRITE, answer=Visit, codes=(NotFound, WrongState)),
+    _route("POST", "/{visit}/end", end_visit, _WRITE, Who.CLINICIAN, answer=Visit, codes=(NotFound, WrongState)),
     _route(
         "POST",
         "/{visit}/links",

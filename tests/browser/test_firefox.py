@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from tests.browser.clinic import own_address
 from tests.stories.house import ROOT, House
 from tests.stories.people import Staff, chromium
 from tests.stories.scenes import BLUE, decode, write_picture, write_tone
@@ -49,7 +50,11 @@ def firefox(link: str, passcode: str) -> Iterator[FirefoxPatient]:
 
 
 def test_a_patient_in_firefox_is_seen_heard_and_recorded(tmp_path: Path) -> None:
-    with House(tmp_path) as house, sync_playwright() as playwright:
+    media = {
+        "MEDIA__HOST": "0.0.0.0",
+        "MEDIA__PUBLIC_ADDRESSES": own_address(),
+    }  # Firefox gathers no loopback candidates
+    with House(tmp_path, media) as house, sync_playwright() as playwright:
         picture, tone = write_picture(tmp_path / "blue.y4m", BLUE), write_tone(tmp_path / "blue.wav", 500)
         with chromium(playwright, picture, tone) as browser:
             admin, clinician = Staff(browser, house.url), Staff(browser, house.url)
@@ -96,7 +101,7 @@ def sealed_tracks(house: House, admin: Staff) -> list[tuple[str, bytes]]:
     recording = items[0]
     grant = request.post(
         f"{house.url}/api/v1/recordings/{recording['id']}/grants",
-        data={"purpose": "quality"}, headers={"Origin": house.url},
+        data={"purpose": "quality"}, headers=admin.headers(),
     ).json()  # fmt: skip
     urls = {one["id"]: one["url"] for one in grant["tracks"]}
     found = []

@@ -39,7 +39,7 @@ class Answer:
 
 
 class Client:
-    """One browser's cookies, without the browser. Every request says it comes from our own page unless told otherwise."""
+    """One browser's cookies, without the browser. Its requests say that they come from our own page, unless told."""
 
     def __init__(self, house: House) -> None:
         self.house = house
@@ -80,7 +80,7 @@ class Client:
         return "; ".join(f"{name}={value}" for name, value in self.cookies.items())
 
     @property
-    def crumbs(self) -> list[dict[str, str]]:
+    def crumbs(self) -> list[Any]:
         """The cookies as Playwright takes them."""
         return [{"name": name, "value": value, "url": self.house.url} for name, value in self.cookies.items()]
 
@@ -141,6 +141,15 @@ class Clinic:
         """One figure of /metrics."""
         text = self.admin.ask("GET", "/metrics").body.decode()
         return float(next(line.split()[1] for line in text.splitlines() if line.startswith(f"telehealth_{name} ")))
+
+    def empties(self) -> bool:
+        """Whether every socket is closed, now or soon."""
+        deadline = time.monotonic() + 3
+        while self.figure("sockets"):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        return True
 
     def recordings(self) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = self.admin.get("/api/v1/recordings")["items"]

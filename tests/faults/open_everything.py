@@ -11,9 +11,9 @@ from typing import Any
 from sqlalchemy import select
 
 from recordings.opening import read_prefix
+from telehealth.base import open_keyring
 from telehealth.clock import SystemClock
 from telehealth.config import Config, load
-from telehealth.base import open_keyring
 from telehealth.keys.keystore import KeyStore
 from telehealth.store.engine import Store
 from telehealth.store.tables import files

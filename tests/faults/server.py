@@ -8,6 +8,10 @@ from tests.stories.house import House
 
 
 class Server(House):
+    def __enter__(self) -> "Server":
+        super().__enter__()
+        return self
+
     def start(self) -> None:
         """Start in a folder that is made if need be, and wait until it answers."""
         self.folder.mkdir(exist_ok=True)

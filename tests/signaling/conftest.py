@@ -1,6 +1,5 @@
 """A signalling server on loopback for every test."""
 
-import asyncio
 import io
 import logging
 from collections.abc import AsyncIterator, Iterator
@@ -11,15 +10,14 @@ import pytest
 import structlog
 
 from telehealth.log import configure
+from tests.partners.databases import Databases, SqliteDatabases
 from tests.signaling.socket_house import SocketHouse, open_socket_house
-from tests.telehealth.visits.visit_house import CANARY, LONG, SHORT, migrated
+from tests.telehealth.visits.visit_house import CANARY, LONG, SHORT
 
 
 @pytest.fixture(scope="session")
-def socket_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    database = tmp_path_factory.mktemp("sockets-schema") / "telehealth.db"
-    asyncio.run(migrated(database))
-    return database
+def socket_databases(tmp_path_factory: pytest.TempPathFactory) -> Databases:
+    return SqliteDatabases(tmp_path_factory.mktemp("sockets-schema"))
 
 
 @pytest.fixture(autouse=True)
@@ -35,12 +33,12 @@ def log_text() -> Iterator[io.StringIO]:
 
 
 @pytest.fixture
-async def house(tmp_path: Path, socket_template: Path) -> AsyncIterator[SocketHouse]:
+async def house(tmp_path: Path, socket_databases: Databases) -> AsyncIterator[SocketHouse]:
     async with AsyncExitStack() as stack:
-        yield await open_socket_house(tmp_path, socket_template, LONG, stack)
+        yield await open_socket_house(tmp_path, socket_databases, LONG, stack)
 
 
 @pytest.fixture
-async def hasty(tmp_path: Path, socket_template: Path) -> AsyncIterator[SocketHouse]:
+async def hasty(tmp_path: Path, socket_databases: Databases) -> AsyncIterator[SocketHouse]:
     async with AsyncExitStack() as stack:
-        yield await open_socket_house(tmp_path, socket_template, SHORT, stack)
+        yield await open_socket_house(tmp_path, socket_databases, SHORT, stack)

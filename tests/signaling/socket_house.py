@@ -16,6 +16,7 @@ from signaling.server import SignallingServer
 from signaling.turn import IceServers
 from telehealth.secret import Secret
 from telehealth.visits.neighbours import Settings
+from tests.partners.databases import Databases
 from tests.telehealth.visits.visit_house import Guest, Place, Staff, open_place
 
 ORIGIN = "http://clinic.example"
@@ -140,10 +141,12 @@ class SocketHouse:
             yield wire
 
 
-async def open_socket_house(folder: Path, template: Path, settings: Settings, stack: AsyncExitStack) -> SocketHouse:
+async def open_socket_house(
+    folder: Path, databases: Databases, settings: Settings, stack: AsyncExitStack
+) -> SocketHouse:
     sockets = Sockets()
-    place = await open_place(folder, template, settings, sockets, stack)
-    doors = Doors(place.sessions, place.joining, "staff", "visit", lambda _request: From())
+    place = await open_place(folder, databases, settings, sockets, stack)
+    doors = Doors(place.sessions, place.joining, "staff", "visit", lambda _request: From(), place.possession.require)
     server = SignallingServer(sockets, place.live, doors, ICE, place.clock, frozenset({ORIGIN}))
     app = web.Application()
     app.add_routes(server.routes())

@@ -1,7 +1,9 @@
 """Sockets that behave, sockets that drop, and sockets that do not behave."""
 
 import asyncio
+import base64
 import json
+from collections.abc import Awaitable, Callable
 
 import pytest
 from aiohttp import ClientSession, WSServerHandshakeError
@@ -10,6 +12,7 @@ from socketio.exceptions import ConnectionError as Refused
 from signaling.messages import LONGEST_SDP
 from telehealth.access import Caller
 from tests.signaling.socket_house import ORIGIN, Browser, SocketHouse
+from tests.telehealth.visits.visit_house import ADMIN, Key, Place, Staff
 
 CONNECT = '40/visit,{"join":true}'
 
@@ -57,6 +60,23 @@ async def test_a_handshake_that_says_nothing_sensible_is_refused_once(house: Soc
     staff = await house.place.staff()
     assert await refused(house, staff, auth) in ("malformed", None)
     assert len(house.sockets) == 0
+
+
+async def test_a_stolen_cookie_without_the_sessions_key_opens_no_socket(house: SocketHouse) -> None:
+    key = Key()
+    staff = await house.place.staff(browser_key=key.jwk)
+    caller = await house.place.caller(staff)
+    proof = _proof(key, house.place.possession.challenge(caller))
+    forged = _proof(Key(), house.place.possession.challenge(caller))
+    for wrong in (None, "", forged):
+        assert await refused(house, staff, {"watch": True, "proof": wrong}) == "proof_needed"
+    await house.browser(staff, {"watch": True, "proof": proof})
+    assert await refused(house, staff, {"watch": True, "proof": proof}) == "proof_needed"
+
+
+def _proof(key: Key, challenge: str) -> str:
+    signature = base64.b64decode(key.sign(f"telehealth session proof 1\n{challenge}"))
+    return f"{challenge}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
 
 
 async def test_a_fault_in_the_handshake_refuses_and_is_not_tried_again(house: SocketHouse) -> None:
@@ -128,6 +148,25 @@ async def test_signing_out_closes_every_socket_within_a_second(house: SocketHous
             assert (await browser.event("ended"))["reason"] == "signed_out"
             await browser.closed()
     await patient.sees(lambda view: other(view)["state"] == "left")
+
+
+ENDINGS: dict[str, Callable[[Place, Staff], Awaitable[object]]] = {
+    "disabled": lambda place, staff: place.people.change(ADMIN, staff.id, disabled=True),
+    "another role": lambda place, staff: place.people.change(ADMIN, staff.id, role="front_desk"),
+    "reset": lambda place, staff: place.people.reset(ADMIN, staff.id),
+    "ended by an admin": lambda place, staff: place.sessions.end_all(staff.id, by=ADMIN),
+}
+
+
+@pytest.mark.parametrize("how", ENDINGS)
+async def test_whatever_ends_a_session_closes_its_sockets_within_a_second(house: SocketHouse, how: str) -> None:
+    staff = await house.place.staff()
+    desk = await house.browser(staff, {"watch": True})
+    async with asyncio.timeout(1):
+        await ENDINGS[how](house.place, staff)
+        assert (await desk.event("ended"))["reason"] == "signed_out"
+        await desk.closed()
+    assert await refused(house, staff, {"watch": True}) == "unauthenticated"
 
 
 async def test_signals_pass_only_between_the_admitted_of_one_visit(house: SocketHouse) -> None:

@@ -79,7 +79,14 @@ class House:
             )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        deadline = time.monotonic() + 30
+        try:
+            self._wait_until_open()
+        except RuntimeError:
+            self.stop(signal.SIGKILL)
+            raise
+
+    def _wait_until_open(self) -> None:
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise RuntimeError(f"the server ended with {self.process.returncode}: {self.log.read_text()[-2000:]}")
@@ -87,7 +94,7 @@ class House:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return
             time.sleep(0.05)
-        raise RuntimeError("the server did not answer within 30 s")
+        raise RuntimeError("the server did not answer within a minute")
 
     def _read(self) -> None:
         assert self.process.stdout is not None

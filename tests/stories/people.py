@@ -116,6 +116,11 @@ class Staff(Person):
         page.locator("dialog .actions button").last.click()
         return link, passcode
 
+    def headers(self) -> dict[str, str]:
+        """Of a request as this page makes one: our origin, and the proof that its browser holds the session's key."""
+        proof = self.page.evaluate("async () => (await import('/static/net/proof.js')).proof()")
+        return {"Origin": self.url, "Session-Proof": proof}
+
     def ask_to_record(self) -> None:
         self.page.click("#record")
         self.page.click("#ask-go")

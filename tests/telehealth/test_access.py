@@ -1,18 +1,33 @@
 """Who may what: the whole table, walked."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from telehealth.access import RULES, SCOPES, SYSTEM, Action, Caller, command_line, may, only_own, require
+from telehealth.access import (
+    RULES,
+    SCOPES,
+    SYSTEM,
+    Action,
+    Caller,
+    command_line,
+    may,
+    only_own,
+    recently_proven,
+    require,
+)
 from telehealth.errors import Forbidden
 
 ADMIN = Caller("user", "usr_a", "admin")
 CLINICIAN = Caller("user", "usr_c", "clinician")
 AUDITOR = Caller("user", "usr_r", "auditor")
+DESK = Caller("user", "usr_d", "front_desk")
 PATIENT = Caller("participant", "par_p", "patient", visit="vis_1", participant="par_p")
 
 OWN = {
     Action.VISITS_READ,
     Action.VISITS_WRITE,
+    Action.VISITS_END,
     Action.VISITS_CALL,
     Action.RECORDINGS_READ,
     Action.RECORDINGS_PLAY,
@@ -40,6 +55,24 @@ def test_a_clinician_may_what_is_their_own() -> None:
 
 def test_an_auditor_reads_the_log_and_nothing_else() -> None:
     assert {action for action in Action if may(AUDITOR, action, owner="usr_r")} == {Action.AUDIT_READ}
+
+
+def test_the_front_desk_books_for_everybody_and_sees_no_recording() -> None:
+    books = {Action.VISITS_CREATE, Action.VISITS_LIST, Action.VISITS_READ, Action.VISITS_WRITE}
+    for owner in (None, "usr_c", "usr_d"):
+        assert {action for action in Action if may(DESK, action, owner=owner)} == books
+    assert not only_own(DESK, Action.VISITS_LIST)
+
+
+def test_a_proof_of_both_factors_is_recent_for_a_while_and_never_in_the_future() -> None:
+    now, while_ = datetime(2031, 5, 6, tzinfo=UTC), timedelta(minutes=10)
+    for ago, recent in ((0, True), (599, True), (600, False), (86_400, False), (-1, False), (-86_400, False)):
+        who = Caller("user", "usr_a", "admin", mfa_at=now - timedelta(seconds=ago))
+        assert recently_proven(who, now, while_) is recent
+    assert not recently_proven(ADMIN, now, while_)
+    assert not recently_proven(PATIENT, now, while_)
+    assert recently_proven(command_line(), now, while_)
+    assert recently_proven(SYSTEM, now, while_)
 
 
 def test_a_patient_may_nothing_of_the_staffs() -> None:

@@ -162,9 +162,14 @@ def test_recordings_are_listed_and_unknown_ones_said_to_be(beside: Shell) -> Non
         assert beside.ask("recording", *words, exit_code=1)["error"] == "not_found"
 
 
+def test_reconciling_says_what_differs_and_the_exit_code_tells(beside: Shell) -> None:
+    assert beside.ask("recording", "reconcile")["ok"]
+    assert beside.run("recording", "reconcile").stdout == "In accord: 0 sealed files, 0 of them read whole.\n"
+
+
 def holding(folder: Path, text: bytes) -> Path:
-    """The one file of a log that holds this text."""
-    (found,) = [path for path in folder.rglob("*") if path.is_file() and text in path.read_bytes()]
+    """The one file of leaves that holds this text."""
+    (found,) = [path for path in folder.rglob("*.leaves") if text in path.read_bytes()]
     return found
 
 

@@ -192,6 +192,7 @@ export const desk = {
   "users.link.text": "سلّم هذا الرابط. يعمل مرة واحدة ويُعرض مرة واحدة.",
   "retention.title": "مدة حفظ التسجيلات",
   "retention.text": "تُتلف التسجيلات المستحقة تلقائيًا ما لم تكن محجوزة.",
+  "retention.visit": "تسجيلات الزيارات",
   "retention.days": "أيام",
   "retention.least": "الحد الأدنى بالأيام",
 };

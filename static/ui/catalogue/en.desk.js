@@ -192,6 +192,7 @@ export const desk = {
   "users.link.text": "Pass this link on. It works once and is shown once.",
   "retention.title": "How long recordings are kept",
   "retention.text": "Recordings that are due are destroyed by themselves, unless they are on hold.",
+  "retention.visit": "Recordings of visits",
   "retention.days": "Days",
   "retention.least": "Least days",
 };

@@ -108,7 +108,7 @@ export const visit = {
   "light.recording": "Recording",
   "light.paused": "Recording paused",
   "light.stopping": "Recording stops …",
-  "door.waits": "{name} is waiting since {time}.",
+  "door.waits": "{name} has been waiting since {time}.",
   "door.admit": "Admit",
   "door.remove": "Remove",
   "door.remove.sure": "This person cannot come back with this link.",

@@ -1,11 +1,8 @@
-"""What is due goes, in every state; what does not fit together is reported and left alone."""
+"""What is due goes, in every state."""
 
 import asyncio
 
-from recordings_house import Ear, House
-
-from recordings.sweeper import Discord
-from telehealth.ids import Kind, new_id
+from recordings_house import House
 
 
 async def test_what_is_due_goes_in_every_state(house: House) -> None:
@@ -25,7 +22,6 @@ async def test_what_is_due_goes_in_every_state(house: House) -> None:
         assert (row.state, row.delete_reason, row.delete_asked_by) == ("deleted", "retention", "server")
         assert row.certificate is not None
     assert (await house.service.show(house.admin, young)).state == "sealed"
-    assert report.discord == Discord()
     [entry] = await house.entries("retention.sweep")
     assert entry.detail["deleted"] == 3
 
@@ -63,34 +59,6 @@ async def test_a_sweep_and_a_wish_at_once_delete_once(house: House) -> None:
     done = [entry for entry in await house.entries("recording.delete") if entry.outcome == "done"]
     assert len(done) == 1
     assert (await house.service.catalogue.recording(recording)).state == "deleted"
-
-
-async def test_orphans_are_reported_and_not_deleted(house: House) -> None:
-    recording = await house.recorded(0.1)
-    stray = new_id(Kind.FILE)
-    (house.folder / "vault" / f"{stray}.sealed").write_bytes(b"whose?")
-    share = new_id(Kind.FILE)
-    await house.keys.create(share, day=house.clock.now().date(), retention_class="visit")
-    shown = await house.service.show(house.admin, recording)
-    lost = shown.tracks[0].id
-    (house.folder / "vault" / f"{lost}.sealed").rename(house.folder / "elsewhere")
-    report = await house.service.sweep()
-    assert report.discord == Discord(
-        files_without_row=frozenset({stray}), rows_without_file=frozenset({lost}), shares_without_row=frozenset({share})
-    )
-    assert (house.folder / "vault" / f"{stray}.sealed").exists()
-    assert await house.keys.present(share)
-    [entry] = await house.entries("retention.sweep")
-    assert (entry.outcome, entry.detail["files_without_row"]) == ("failed", 1)
-
-
-async def test_files_on_their_way_are_no_orphans(house: House) -> None:
-    ear = Ear()
-    recording = await house.begin(ear)
-    house.speak(recording, 0.1)
-    await ear.until(stored=2)
-    assert (await house.service.sweep()).discord == Discord()
-    await house.service.stop(recording, "clinician")
 
 
 async def test_a_hold_set_before_the_seal_reaches_the_key_store_after_it(house: House) -> None:

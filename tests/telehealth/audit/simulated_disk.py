@@ -18,6 +18,7 @@ class SimulatedDisk:
         self.safe: dict[Path, bytes] = {}
         self.folders: set[Path] = set()
         self.held: set[Path] = set()
+        self.published: set[Path] = set()
         self.changes = 0
         self.fail_at: int | None = None
         self.moment: Moment = "before"
@@ -35,7 +36,10 @@ class SimulatedDisk:
             if seen != kept:
                 cut = chance.randrange(max(len(seen), len(kept)) + 1)
                 self.now[path] = seen[:cut] + kept[cut:]
+                if path in self.published:  # the old file, or any part of the new one
+                    self.now[path] = chance.choice([kept, seen[:cut]])
         self.safe = dict(self.now)
+        self.published.clear()
         self.held.clear()
         self.fail_at, self.dead = None, False
 
@@ -90,6 +94,17 @@ class SimulatedDisk:
         self.safe[path] = self.now[path]
         self._end(fate)
 
+    def publish(self, path: Path, content: bytes) -> None:
+        fate = self._step(path)
+        if fate != "torn":
+            self.now[path] = content
+            self.published.add(path)
+        self._end(fate)
+
+    def write_synced(self, path: Path, offset: int, content: bytes) -> None:
+        self.write_at(path, offset, content)
+        self.sync(path)
+
     def sync(self, path: Path) -> None:
         fate = self._step(path)
         if fate != "torn":
@@ -106,11 +121,18 @@ class SimulatedDisk:
         fate = self._step(target)
         self.now[target] = self.now.pop(source)
         self.safe[target] = self.safe.pop(source)
+        self.published.discard(target)
         self._end(fate)
 
     def remove(self, path: Path) -> None:
         fate = self._step(path)
         del self.now[path]
+        self.safe.pop(path, None)
+        self._end(fate)
+
+    def prune(self, path: Path) -> None:
+        fate = self._step(path)
+        self.now.pop(path, None)
         self.safe.pop(path, None)
         self._end(fate)
 

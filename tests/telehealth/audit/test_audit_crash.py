@@ -130,9 +130,65 @@ def test_leaves_that_changed_stop_the_start_and_say_what_to_do() -> None:
     disk = filled(3)
     path = Layout(FOLDER).leaves_of(0)
     disk.now[path] = disk.now[path].replace(b'"number":1', b'"number":7')
+    del disk.now[FOLDER / "journal"]
     with pytest.raises(LogMismatch, match="audit verify") as told:
         a_ledger(disk).load()
     assert told.value.code == "leaves_changed"
+
+
+def test_what_the_journal_holds_is_mended_and_told() -> None:
+    disk = filled(3)
+    path = Layout(FOLDER).leaves_of(0)
+    disk.now[path] = disk.now[path].replace(b'"number":1', b'"number":7')
+    ledger = a_ledger(disk)
+    ledger.load()
+    assert ledger.repaired
+    assert leaves_on(disk, 3) == [leaf for leaf, _ in batch(0, 3)]
+    ledger = a_ledger(disk)
+    ledger.load()
+    assert not ledger.repaired
+
+
+def test_a_journal_that_is_gone_or_garbled_costs_nothing_once_files_are_synced() -> None:
+    for content in (b"", b"\0" * 64, bytes(range(256)) * 9):
+        disk = filled(3)
+        disk.now[FOLDER / "journal"] = content
+        ledger = a_ledger(disk)
+        ledger.load()
+        assert ledger.head.size == 3
+        assert ledger.append(batch(3, 2)) == 3
+
+
+def test_a_second_process_between_two_commits_changes_nothing() -> None:
+    disk = filled(3)
+    one, other = a_ledger(disk), a_ledger(disk)
+    for count in range(6):
+        (one if count % 2 else other).append(batch(3 + count, 1))
+    disk.power_cut(random.Random(1))
+    again = a_ledger(disk)
+    again.load()
+    assert leaves_on(disk, 9) == [leaf for leaf, _ in batch(0, 9)]
+
+
+def test_a_round_of_the_journal_ends_and_another_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("telehealth.audit.journal.ROUND", 1500)
+    for at in range(1, 60):
+        disk = copy.deepcopy(STARTS[5])
+        ledger = a_ledger(disk)
+        ledger.load()
+        disk.fail(at, MOMENTS[at % 3])
+        promised = 5
+        try:
+            for _ in range(12):
+                ledger.append(batch(promised, 2))
+                promised += 2
+        except OSError:
+            pass
+        disk.power_cut(random.Random(at))
+        again = a_ledger(disk)
+        again.load()
+        assert again.head.size in (promised, promised + 2)
+        assert leaves_on(disk, again.head.size) == [leaf for leaf, _ in batch(0, again.head.size)]
 
 
 def test_an_unsigned_tail_is_cut_and_never_adopted() -> None:
@@ -146,18 +202,22 @@ def test_an_unsigned_tail_is_cut_and_never_adopted() -> None:
 
 def test_an_old_head_before_many_leaves_is_not_taken_for_a_crash() -> None:
     disk = filled(3)
-    head = disk.now[FOLDER / "checkpoint"]
+    head, journal = disk.now[FOLDER / "checkpoint"], disk.now[FOLDER / "journal"]
     a_ledger(disk).append(batch(3, MAX_BATCH + 1))
     disk.now[FOLDER / "checkpoint"] = head
+    whole = copy.deepcopy(disk)
+    a_ledger(whole).load()  # the journal knows better
+    assert len(leaves_on(whole, 3 + MAX_BATCH + 1)) == 3 + MAX_BATCH + 1
+    disk.now[FOLDER / "journal"] = journal
     with pytest.raises(LogMismatch, match="head_behind"):
         a_ledger(disk).load()
 
 
-def test_a_full_batch_that_was_staged_and_signed_is_finished() -> None:
+def test_a_full_batch_that_was_journalled_and_signed_is_finished() -> None:
     disk = filled(3)
     ledger = a_ledger(disk)
     ledger.load()
-    disk.fail(4, "before")  # leaves, sync, next head, then the rename
+    disk.fail(3, "before")  # journal, sync, then the leaves
     with pytest.raises(OSError):
         ledger.append(batch(3, 2))
     disk.power_cut(random.Random(1))

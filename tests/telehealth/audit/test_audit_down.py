@@ -202,6 +202,7 @@ async def test_a_log_whose_files_were_changed_stays_down_and_says_so(partner: Pa
     good = partner.disk.now[path]
     await partner.take_down()
     partner.disk.now[path] = good.replace(b"playback", b"plaiback")
+    del partner.disk.now[FOLDER / "journal"]
     partner.disk.out_of_reach = nothing
     await asyncio.sleep(0.03)
     assert not log.healthy

@@ -124,7 +124,8 @@ async def test_a_changed_detail_key_stops_opening_acts_of_that_patient_alone(ope
     log = await open_log(on_alarm=alarms.append)
     await log.enter(an_entry(0))
     (key,) = (tmp_path / "detail-keys").rglob("*.key")
-    key.write_bytes(key.read_bytes()[:-1] + b"x")
+    content = key.read_bytes()
+    key.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     with pytest.raises(LogUnavailable):
         await log.enter(an_entry(2))
     assert await log.enter(an_entry(1)) == 1

@@ -1,7 +1,6 @@
 """All parts of identity over one folder, with a clock that the test moves."""
 
 import asyncio
-import shutil
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,12 +15,18 @@ from telehealth.audit.log import AuditLog, Limits
 from telehealth.config import Sessions as SessionLimits
 from telehealth.config import Visits
 from telehealth.events import Bus, CodeMinted, CodeVoided, LinkRevoked, ParticipantSignedOut, SessionEnded
+from telehealth.identity.authenticator import Site
 from telehealth.identity.budget import Budget
 from telehealth.identity.enrolment import Enrolled, Enrolment
 from telehealth.identity.hashing import Cost, Hasher
 from telehealth.identity.joining import Joining
 from telehealth.identity.links import IssuedLink, Links
+from telehealth.identity.own_password import OwnPassword
+from telehealth.identity.passkey_sign_in import PasskeySignIn
+from telehealth.identity.passkeys import Passkeys
 from telehealth.identity.people import People
+from telehealth.identity.possession import Possession
+from telehealth.identity.resets import Resets
 from telehealth.identity.sessions import Sessions
 from telehealth.identity.sign_in import SignIn
 from telehealth.identity.standing import window_of
@@ -34,12 +39,14 @@ from telehealth.outbox.outbox import Outbox
 from telehealth.secret import Secret
 from telehealth.store.engine import Store
 from telehealth.store.tables import visits
+from tests.partners.databases import Databases
 
 CHEAP = Cost(passes=1, memory_kib=32, lanes=1)
 START = datetime(2031, 5, 6, 7, 0, tzinfo=UTC)
 ADMIN = Caller("cli", "cli", "admin")
 PASSWORD = "seven brown otters swim"
 PLACE: dict[str, str] = {"address": "192.0.2.7", "device": "a browser"}
+SITE = Site("clinic.example", ("https://clinic.example",), "Clinic by the Lake")
 QUICK = Limits(retry_every=0.005, brief=2.0, throttle_tick=0.005)
 
 
@@ -99,6 +106,11 @@ class House:
         self.people = People(**parts, **bus, **odds)
         self.sign_in = SignIn(**parts, hasher=self.hasher, sessions=self.sessions)
         self.enrolment = Enrolment(**parts, **odds, hasher=self.hasher, sessions=self.sessions, issuer="Clinic")
+        keyed = {**parts, **odds, "sessions": self.sessions, "site": SITE}
+        self.passkeys, self.passkey_sign_in = Passkeys(**keyed), PasskeySignIn(**keyed)
+        self.possession = Possession(**parts, **odds)
+        self.own_password = OwnPassword(**parts, hasher=self.hasher, sessions=self.sessions)
+        self.resets = Resets(store=store, audit=audit, clock=clock, **odds, people=self.people)
         self.tokens = ApiTokens(store=store, audit=audit, clock=clock, **odds)
         mine = {"hasher": self.hasher, "limits": self.limits}
         self.links = Links(**parts, **bus, **odds, **mine, post=self.outbox)
@@ -179,12 +191,9 @@ def _entropy(count: int) -> bytes:
     return os.urandom(count)
 
 
-async def open_house(folder: Path, template: Path, clock: SteppedClock) -> House:
-    """A house over the folder; a new one starts from the migrated `template`."""
-    place = folder / "telehealth.db"
-    if not place.exists():
-        await asyncio.to_thread(shutil.copyfile, template, place)
-    store = await asyncio.to_thread(Store.open, f"sqlite:///{place}")
+async def open_house(folder: Path, databases: Databases, clock: SteppedClock) -> House:
+    """A house over the folder and its database; a new one starts empty."""
+    store = await asyncio.to_thread(Store.open, await asyncio.to_thread(databases.of, folder))
     audit = await AuditLog.open(
         folder / "audit",
         signing_key=Secret(b"s" * 32),

@@ -3,6 +3,7 @@
 import pytest
 from identity_house import ADMIN, PLACE, House
 
+from telehealth.errors import NotFound
 from telehealth.events import SessionEnded
 from telehealth.identity.faults import Unauthenticated
 from telehealth.store.tables import sessions
@@ -64,7 +65,8 @@ async def test_one_lists_and_ends_only_ones_own(house: House) -> None:
     assert [info.id for info in await house.sessions.of(mine.id)] == [mine.session]
     assert other.session is not None
     assert mine.session is not None
-    await house.sessions.end_one(mine, other.session)
+    with pytest.raises(NotFound):
+        await house.sessions.end_one(mine, other.session)
     await house.sessions.resolve(bob.session.reveal(), **PLACE)
     await house.sessions.end_one(mine, mine.session)
     with pytest.raises(Unauthenticated):

@@ -4,7 +4,7 @@ import pytest
 from identity_house import ADMIN, House
 
 from telehealth.access import Action, Caller, may
-from telehealth.errors import Forbidden, Malformed, NotFound
+from telehealth.errors import Forbidden, Malformed, NotFound, WrongState
 from telehealth.identity.faults import Unauthenticated
 from telehealth.store.tables import api_tokens
 
@@ -61,3 +61,41 @@ async def test_bad_tokens_are_not_made(house: House) -> None:
     with pytest.raises(Forbidden):
         await house.tokens.create(Caller("user", "usr_x", "auditor"), root.user, "x", ["metrics"], 1)
     assert await house.rows(api_tokens) == []
+
+
+async def test_a_rotated_token_has_a_successor_and_both_work_for_the_overlap(house: House) -> None:
+    root = await house.enrolled("root", "admin")
+    name, old = await house.tokens.create(ADMIN, root.user, "backup", ["recordings:read"], 30, ["192.0.2.0/24"])
+    house.clock.step(days=10)
+    successor, new = await house.tokens.rotate(ADMIN, name, overlap_hours=24)
+    for bearer in (old, new):
+        caller = await house.tokens.resolve(bearer.reveal(), address=HERE)
+        assert caller.scopes == frozenset({"recordings:read"})
+    first, second = await house.tokens.list(ADMIN)
+    assert (first.successor, second.networks) == (successor, ("192.0.2.0/24",))
+    assert (second.expires_at - second.created_at).days == 30
+    with pytest.raises(WrongState):
+        await house.tokens.rotate(ADMIN, name, overlap_hours=1)
+    house.clock.step(hours=24)
+    await house.tokens.resolve(new.reveal(), address=HERE)
+    with pytest.raises(Unauthenticated):
+        await house.tokens.resolve(old.reveal(), address=HERE)
+    assert ("token.rotate", "done") in await house.entries()
+    with pytest.raises(NotFound):
+        await house.tokens.rotate(ADMIN, "tok_unknown", overlap_hours=1)
+    with pytest.raises(Malformed):
+        await house.tokens.rotate(ADMIN, successor, overlap_hours=169)
+
+
+async def test_a_token_works_only_in_its_networks(house: House) -> None:
+    root = await house.enrolled("root", "admin")
+    networks = ["192.0.2.64/26", "2001:db8::/32"]
+    _, token = await house.tokens.create(ADMIN, root.user, "x", ["metrics"], 1, networks)
+    for inside in ("192.0.2.65", "::ffff:192.0.2.65", "2001:db8::1"):
+        await house.tokens.resolve(token.reveal(), address=inside)
+    for outside in ("192.0.2.7", "2001:db9::1", "unknown", "", None):
+        with pytest.raises(Unauthenticated):
+            await house.tokens.resolve(token.reveal(), address=outside)
+    for bad in (["somewhere"], ["192.0.2.0/33"], [f"10.0.{n}.0/24" for n in range(21)]):
+        with pytest.raises(Malformed):
+            await house.tokens.create(ADMIN, root.user, "x", ["metrics"], 1, bad)

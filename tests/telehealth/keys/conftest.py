@@ -13,7 +13,13 @@ from telehealth.keys import disk
 from telehealth.keys.file import FileProvider
 from telehealth.keys.keyring import Keyring
 from telehealth.keys.keystore import KeyStore
+from telehealth.keys.provider import Provider
 from telehealth.secret import Secret
+from tests.partners.moto import Moto
+from tests.partners.openbao import OpenBao
+from tests.partners.softhsm import SoftHsm
+
+from .stands import AwsKmsStand, FileStand, Pkcs11Stand, Stand, VaultStand
 
 DAY = datetime.date(2026, 11, 2)
 START = datetime.datetime(2026, 11, 2, 9, 0, tzinfo=datetime.UTC)
@@ -82,9 +88,10 @@ class House:
     clock: HandClock = field(default_factory=HandClock)
     root: Secret[bytes] = field(default_factory=lambda: Secret(os.urandom(32)))
     rows: dict[str, tuple[bytes, str, bytes]] = field(default_factory=dict)  # what the database would keep, and the key
+    make: Callable[[], Provider] | None = None  # another provider than `file`
 
     def __post_init__(self) -> None:
-        self.provider = FileProvider(self.folder / "provider", self.root)
+        self.provider = self.make() if self.make else FileProvider(self.folder / "provider", self.root)
         self.keyring = Keyring(self.folder / "keyring", self.provider, self.clock)
         self.store = self._store()
 
@@ -98,8 +105,12 @@ class House:
         await self.store.start()
         return self
 
-    async def restart(self) -> None:
+    async def close(self) -> None:
         await self.store.close()
+        await self.provider.close()
+
+    async def restart(self) -> None:
+        await self.close()
         self.__post_init__()
         await self.start()
 
@@ -118,4 +129,36 @@ class House:
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     built = await House(tmp_path).start()
     yield built
-    await built.store.close()
+    await built.close()
+
+
+@pytest.fixture(scope="session")
+def openbao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
+    bao = OpenBao(tmp_path_factory.mktemp("openbao"))
+    yield bao
+    bao.stop()
+
+
+@pytest.fixture(scope="session")
+def softhsm(tmp_path_factory: pytest.TempPathFactory) -> SoftHsm:
+    return SoftHsm(tmp_path_factory.mktemp("softhsm"))
+
+
+@pytest.fixture(scope="session")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moto]:
+    server = Moto(tmp_path_factory.mktemp("moto"))
+    yield server
+    server.stop()
+
+
+KINDS = [pytest.param(kind, marks=pytest.mark.xdist_group(kind)) for kind in ("file", "vault", "pkcs11", "awskms")]
+_PARTNERS = {"vault": (VaultStand, "openbao"), "pkcs11": (Pkcs11Stand, "softhsm"), "awskms": (AwsKmsStand, "moto")}
+
+
+@pytest.fixture(params=KINDS)
+def stand(request: pytest.FixtureRequest, tmp_path: Path) -> Stand:
+    if request.param == "file":
+        return FileStand(tmp_path / "file")
+    make, partner = _PARTNERS[request.param]
+    made: Stand = make(request.getfixturevalue(partner))
+    return made

@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, insert, select, text
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from telehealth.store import attempts as counters
-from telehealth.store.engine import NestedTransaction, Store
+from telehealth.store.engine import NestedTransaction, Store, alembic_config
+from telehealth.store.locks import hold
 from telehealth.store.tables import attempts, metadata, sessions
+from tests.partners.databases import Databases
 
 NOW = datetime(2031, 5, 6, 7, 0, tzinfo=UTC)
 
@@ -25,19 +28,29 @@ def place(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def store(place: Path) -> AsyncIterator[Store]:
+async def sqlite(place: Path) -> AsyncIterator[Store]:
     store = await asyncio.to_thread(Store.open, f"sqlite:///{place}")
     await store.migrate()
     yield store
     await store.close()
 
 
-async def test_migrating_gives_exactly_the_tables_of_the_schema(store: Store, place: Path) -> None:
+@pytest.fixture
+async def store(tmp_path: Path, databases: Databases) -> AsyncIterator[Store]:
+    store = await asyncio.to_thread(Store.open, await asyncio.to_thread(databases.of, tmp_path))
+    yield store
+    await store.close()
+
+
+async def test_migrating_gives_exactly_the_tables_of_the_schema(
+    store: Store, tmp_path: Path, databases: Databases
+) -> None:
     await store.migrate()
-    assert await store.revision() == "0001"
+    assert await store.revision() == ScriptDirectory.from_config(alembic_config()).get_current_head()
+    url = await asyncio.to_thread(databases.of, tmp_path)
 
     def differences() -> list[object]:
-        engine = create_engine(f"sqlite:///{place}")
+        engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
         with engine.connect() as connection:
             found: list[object] = compare_metadata(MigrationContext.configure(connection), metadata)
         engine.dispose()
@@ -46,10 +59,10 @@ async def test_migrating_gives_exactly_the_tables_of_the_schema(store: Store, pl
     assert await asyncio.to_thread(differences) == []
 
 
-async def test_the_file_is_ours_alone_and_every_commit_is_synced(store: Store, place: Path) -> None:
+async def test_the_file_is_ours_alone_and_every_commit_is_synced(sqlite: Store, place: Path) -> None:
     assert stat.S_IMODE(place.stat().st_mode) == 0o600
     assert stat.S_IMODE(place.parent.stat().st_mode) == 0o700
-    async with store.read() as connection:
+    async with sqlite.read() as connection:
         found = [
             await connection.scalar(text(f"PRAGMA {name}"))
             for name in ("journal_mode", "synchronous", "foreign_keys", "secure_delete", "busy_timeout")
@@ -69,14 +82,39 @@ async def test_a_block_that_raises_leaves_nothing(store: Store) -> None:
         assert await counters.standing(connection, b"x" * 32) is None
 
 
-async def test_writers_take_turns_and_none_is_lost(store: Store) -> None:
+async def test_writers_take_turns_and_none_is_lost(sqlite: Store) -> None:
     async def count() -> None:
-        async with store.begin() as connection:
+        async with sqlite.begin() as connection:
             found = await counters.count(connection, b"x" * 32)
             await asyncio.sleep(0)
             await counters.put(connection, b"x" * 32, found + 1, None, NOW)
 
     await asyncio.gather(*(count() for _ in range(20)))
+    async with sqlite.read() as connection:
+        assert await counters.count(connection, b"x" * 32) == 20
+
+
+async def test_whoever_holds_a_name_is_waited_for(store: Store) -> None:
+    async def count() -> None:
+        async with store.begin() as connection:
+            await hold(connection, "counting", b"x")
+            found = await counters.count(connection, b"x" * 32)
+            await asyncio.sleep(0)
+            await counters.put(connection, b"x" * 32, found + 1, None, NOW)
+
+    await asyncio.gather(*(count() for _ in range(20)))
+    async with store.read() as connection:
+        assert await counters.count(connection, b"x" * 32) == 20
+
+
+async def test_failures_counted_at_once_are_all_counted(store: Store) -> None:
+    async def fail() -> None:
+        async with store.begin() as connection:
+            await counters.forget_before(connection, NOW - timedelta(days=1))
+            row = await counters.standing(connection, b"x" * 32)
+            await counters.put(connection, b"x" * 32, (row[0] if row else 0) + 1, None, NOW)
+
+    await asyncio.gather(*(fail() for _ in range(20)))
     async with store.read() as connection:
         assert await counters.count(connection, b"x" * 32) == 20
 
@@ -136,15 +174,15 @@ async def test_times_keep_their_zone_and_need_one(store: Store) -> None:
             await counters.put(connection, b"x" * 32, 1, NOW.replace(tzinfo=None), NOW)
 
 
-async def test_a_deleted_row_leaves_no_copy_after_the_checkpoint(store: Store, place: Path) -> None:
+async def test_a_deleted_row_leaves_no_copy_after_the_checkpoint(sqlite: Store, place: Path) -> None:
     canary = b"canary-in-the-database-file-1234"
-    async with store.begin() as connection:
+    async with sqlite.begin() as connection:
         await counters.put(connection, canary, 1, None, NOW)
-    await store.checkpoint()
+    await sqlite.checkpoint()
     assert canary in place.read_bytes()
-    async with store.begin() as connection:
+    async with sqlite.begin() as connection:
         await counters.clear(connection, [canary])
-    await store.checkpoint()
+    await sqlite.checkpoint()
     for file in place.parent.iterdir():
         assert canary not in file.read_bytes()
 

@@ -5,7 +5,6 @@ import base64
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -32,7 +31,8 @@ from telehealth.identity.hashing import Cost, Hasher
 from telehealth.identity.joining import Joining
 from telehealth.identity.links import Links
 from telehealth.identity.people import People
-from telehealth.identity.sessions import Sessions
+from telehealth.identity.possession import Possession
+from telehealth.identity.sessions import Proof, Sessions
 from telehealth.identity.verifying import Verifying
 from telehealth.ids import Kind, new_id
 from telehealth.keys.fields import FieldCipher
@@ -46,6 +46,7 @@ from telehealth.visits.orders import NewPatient, NewVisit, Visit
 from telehealth.visits.receipts import signing_key
 from telehealth.visits.roster import Arrival, Here
 from telehealth.visits.store import VisitStore
+from tests.partners.databases import Databases
 
 CANARY = "Canary Patient"
 ADMIN = Caller("cli", "cli", "admin")
@@ -285,6 +286,7 @@ class Place:
         hasher, limits = Hasher(Cost(passes=1, memory_kib=32, lanes=1)), self.config.visits
         self.people = People(**parts, **more)
         self.sessions = Sessions(**parts, **more, limits=SessionLimits())
+        self.possession = Possession(**parts, entropy=os.urandom)
         self.outbox = Outbox(**parts, **more, carriers={})
         self.links = Links(**parts, **more, hasher=hasher, limits=limits, post=self.outbox)
         budget = Budget(self.fields, limits)
@@ -315,11 +317,13 @@ class Place:
         )
         return LiveVisits(rooms, settings)
 
-    async def staff(self, login: str = "ada", role: str = "clinician") -> Staff:
+    async def staff(
+        self, login: str = "ada", role: str = "clinician", browser_key: dict[str, str] | None = None
+    ) -> Staff:
         invitation = await self.people.add(ADMIN, login, f"Dr {login}", role)
         assert invitation.user is not None
         async with self.store.begin() as connection:
-            token, session = await self.sessions.start(connection, invitation.user)
+            token, session = await self.sessions.start(connection, invitation.user, Proof(key=browser_key))
         return Staff(invitation.user, token.reveal(), session)
 
     async def booked(self, staff: Staff, **changes: Any) -> tuple[Visit, Guest]:
@@ -419,11 +423,10 @@ class Call:
             leg.sink.frame(EncodedFrame("audio", b"opus", 960, True, 0.0))
 
 
-async def open_place(folder: Path, template: Path, settings: Settings, publish: Any, stack: AsyncExitStack) -> Place:
-    database = folder / "telehealth.db"
-    if not database.exists():
-        await asyncio.to_thread(shutil.copyfile, template, database)
-    store = await asyncio.to_thread(Store.open, f"sqlite:///{database}")
+async def open_place(
+    folder: Path, databases: Databases, settings: Settings, publish: Any, stack: AsyncExitStack
+) -> Place:
+    store = await asyncio.to_thread(Store.open, await asyncio.to_thread(databases.of, folder))
     stack.push_async_callback(store.close)
     log = await AuditLog.open(
         folder / "audit",
@@ -440,12 +443,6 @@ async def open_place(folder: Path, template: Path, settings: Settings, publish: 
     place.live.listen(place.bus)
     stack.push_async_callback(place.live.close)
     return place
-
-
-async def migrated(database: Path) -> None:
-    store = Store.open(f"sqlite:///{database}")
-    await store.migrate()
-    await store.close()
 
 
 def sha256(text: str) -> str:

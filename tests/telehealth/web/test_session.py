@@ -105,4 +105,9 @@ async def test_there_is_no_demo_door_outside_a_demo(desk: Desk) -> None:
     async with desk.client() as client:
         await refused(await client.post("/api/v1/demo", json={"token": "x"}), 404, "not_found")
         about = await (await client.get("/api/v1/about")).json()
-        assert about == {"clinic": {"name": "Test Clinic", "logo": None}, "demo": False, "languages": ["en", "ar"]}
+        assert about == {
+            "clinic": {"name": "Test Clinic", "logo": None},
+            "demo": False,
+            "languages": ["en", "ar"],
+            "passkeys_at": "localhost",
+        }

@@ -1,0 +1,128 @@
+"""Places apart from the log where checkpoints are kept: another path, object storage with a lock, syslog."""
+
+import asyncio
+import base64
+import os
+import socket
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from telehealth.audit.ledger import Signed
+from telehealth.clock import Clock, rfc3339
+from telehealth.durable import private_folder, sync_folder, write_whole
+
+_SYSLOG_PATIENCE = 5.0  # seconds
+
+
+class Place(Protocol):
+    """Somewhere that keeps checkpoints. `name` goes into logs and alarms."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def keep(self, signed: Signed) -> None:
+        """Keep a checkpoint durably. Raises OSError, AnchorRefused."""
+        ...
+
+
+class PathPlace:
+    """A folder, best on another machine's disk: `checkpoint` is the newest, `<day>.checkpoints` holds all of a day."""
+
+    name = "path"
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._folder = folder
+        self._clock = clock
+
+    async def keep(self, signed: Signed) -> None:
+        await asyncio.to_thread(self._keep, signed.note)
+
+    def newest(self) -> bytes | None:
+        """What was kept last. Blocks. Raises OSError."""
+        try:
+            return (self._folder / "checkpoint").read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def _keep(self, note: bytes) -> None:
+        private_folder(self._folder)
+        day = self._folder / f"{self._clock.now():%Y-%m-%d}.checkpoints"
+        fresh = not day.exists()
+        handle = os.open(day, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+        try:
+            os.write(handle, note + b"\n")
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        if fresh:
+            sync_folder(self._folder)
+        write_whole(self._folder / "checkpoint", note)
+
+
+class LockedStore(Protocol):
+    """Object storage that lets nobody, not even its owner, delete or replace an object before a date."""
+
+    async def put_locked(self, key: str, content: bytes, until: datetime) -> None:
+        """Raises OSError."""
+        ...
+
+
+class LockedPlace:
+    """One object for every checkpoint, named by time and size, locked for `days`."""
+
+    name = "s3"
+
+    def __init__(self, store: LockedStore, prefix: str, days: int, clock: Clock) -> None:
+        self._store = store
+        self._prefix = prefix
+        self._days = timedelta(days=days)
+        self._clock = clock
+
+    async def keep(self, signed: Signed) -> None:
+        now = self._clock.now()
+        key = f"{self._prefix}{now:%Y/%m/%d/%H%M%S}-{signed.head.size:020d}.checkpoint"
+        await self._store.put_locked(key, signed.note, now + self._days)
+
+
+class SyslogPlace:
+    """RFC 5424 to `unix:///dev/log`, `udp://host:port` or `tcp://host:port` (octet-counted, RFC 6587 §3.4.1).
+
+    Only TCP and a local socket tell when nobody listens; none of them tells what became of the message.
+    """
+
+    name = "syslog"
+
+    def __init__(self, address: str, clock: Clock) -> None:
+        self._address = urlsplit(address)
+        self._clock = clock
+
+    async def keep(self, signed: Signed) -> None:
+        head, note = signed.head, base64.b64encode(signed.note).decode("ascii")
+        message = (
+            f"<85>1 {rfc3339(self._clock.now())} - telehealth {os.getpid()} checkpoint - "
+            f"origin={head.origin} size={head.size} root={head.root.hex()} note={note}"
+        ).encode()
+        async with asyncio.timeout(_SYSLOG_PATIENCE):
+            if self._address.scheme == "tcp":
+                await self._stream(message)
+            else:
+                await asyncio.to_thread(self._datagram, message)
+
+    async def _stream(self, message: bytes) -> None:
+        _, writer = await asyncio.open_connection(self._address.hostname, self._address.port or 601)
+        try:
+            writer.write(b"%d " % len(message) + message)
+            await writer.drain()
+        finally:
+            writer.close()
+            await writer.wait_closed()
+
+    def _datagram(self, message: bytes) -> None:
+        local = self._address.scheme == "unix"
+        host, port = self._address.hostname or "127.0.0.1", self._address.port or 514
+        family = socket.AF_UNIX if local else socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0][0]
+        with socket.socket(family, socket.SOCK_DGRAM) as sending:
+            sending.settimeout(_SYSLOG_PATIENCE)
+            sending.sendto(message, self._address.path if local else (host, port))

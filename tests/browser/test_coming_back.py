@@ -1,0 +1,114 @@
+"""Who reloads, drops or leaves is the same person afterwards; who was removed stays out."""
+
+import pytest
+from playwright.sync_api import WebSocketRoute, expect
+
+from tests.browser.clinic import Clinic, reloaded, sees
+
+pytestmark = pytest.mark.browser
+
+
+def people_who_joined(at: Clinic, visit: str) -> set[str]:
+    return {entry["subject"] for entry in at.entries(visit, "join")}
+
+
+def test_a_patient_who_reloads_in_a_call_is_the_same_person_and_is_seen_again(at: Clinic) -> None:
+    booked = at.book()
+    clinician, patient = at.call(booked)
+    sees(clinician)
+    reloaded(patient.page)
+    sees(clinician)
+    sees(patient)
+    expect(clinician.page.locator(".admit")).to_have_count(0)
+    assert len(people_who_joined(at, booked.visit)) == 2
+
+
+def test_a_clinician_who_reloads_in_a_call_finds_it_running(at: Clinic) -> None:
+    booked = at.book()
+    clinician, patient = at.call(booked)
+    sees(patient)
+    reloaded(clinician.page)
+    sees(patient)
+    sees(clinician)
+    expect(patient.page.locator(".controls")).to_be_visible()
+    assert len(people_who_joined(at, booked.visit)) == 2
+
+
+def test_a_dropped_line_is_taken_up_again_without_being_let_in_anew(at: Clinic) -> None:
+    patient = at.patient()
+    lines: list[WebSocketRoute] = []
+
+    def carry(line: WebSocketRoute) -> None:
+        line.connect_to_server()
+        lines.append(line)
+
+    patient.context.route_web_socket("**/socket.io/**", carry)
+    clinician, patient = at.call(patient=patient)
+    sees(clinician)
+    lines[-1].close()
+    expect(patient.page.locator(".call-tell")).to_contain_text("Connection lost")
+    expect(patient.page.locator(".call-tell")).to_be_empty(timeout=15_000)
+    assert len(lines) == 2
+    sees(clinician)
+    sees(patient)
+    expect(clinician.page.locator(".admit")).to_have_count(0)
+
+
+def test_who_closes_the_page_is_away_for_the_other_and_comes_back_into_the_call(at: Clinic) -> None:
+    clinician, patient = at.call()
+    sees(clinician)
+    patient.page.goto("about:blank")
+    expect(clinician.page.locator(".absent")).to_contain_text("lost the connection")
+    patient.page.goto(f"{at.house.url}/join")
+    patient.page.wait_for_selector(".controls")
+    sees(clinician)
+
+
+def test_a_removed_patient_stays_out_after_a_reload(at: Clinic) -> None:
+    clinician, patient = at.call()
+    clinician.page.click("#remove")
+    clinician.page.locator("dialog button.danger").click()
+    expect(patient.page.locator("[data-step=over]")).to_contain_text("removed from this visit")
+    patient.page.reload()
+    patient.page.wait_for_selector("[data-step=over], [data-step=unknown], [data-step=devices]")
+    if patient.page.locator("#where").count():
+        patient.get_ready()
+    expect(patient.page.locator("[data-step=over], [data-step=unknown]")).to_be_visible()
+    expect(clinician.page.locator(".admit")).to_have_count(0)
+    expect(clinician.page.locator("#location")).to_have_count(0)
+
+
+def test_a_patient_who_leaves_may_come_back_to_the_waiting_room(at: Clinic) -> None:
+    clinician, patient = at.call()
+    patient.page.click("#leave")
+    over = patient.page.locator("[data-step=over]")
+    expect(over).to_contain_text("You can come back")
+    expect(clinician.page.locator("#location")).to_have_count(0)
+    over.get_by_role("button").click()
+    patient.get_ready()
+    patient.page.wait_for_selector("#waiting-status")
+    clinician.page.click(".admit")
+    patient.page.wait_for_selector(".controls")
+    sees(clinician)
+
+
+def test_a_second_tab_takes_over_and_the_first_says_so(at: Clinic) -> None:
+    clinician, patient = at.call()
+    first = patient.page
+    patient.page = patient.context.new_page()
+    patient.page.goto(f"{at.house.url}/join")
+    patient.get_ready()
+    patient.page.wait_for_selector(".controls")
+    expect(first.locator("[data-step=replaced]")).to_contain_text("another page")
+    sees(clinician)
+    expect(clinician.page.locator(".admit")).to_have_count(0)
+
+
+def test_a_third_person_does_not_get_in_and_is_told_so(at: Clinic) -> None:
+    booked = at.book()
+    clinician, _ = at.call(booked)
+    third = at.staff(at.admin_state)
+    third.page.goto(f"{at.house.url}/call/{booked.visit}")
+    expect(third.page.locator("main.narrow h1")).to_have_text("You are not in the visit")
+    expect(third.page.get_by_role("alert")).to_contain_text("you may not see it")
+    sees(clinician)

@@ -1,0 +1,69 @@
+"""The clinician's desk: who arrives, who goes idle; and the demonstration."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.clinic import Clinic, sees
+from tests.stories.house import House
+
+pytestmark = pytest.mark.browser
+
+KEEP_NOTICES = """
+window.notices = [];
+const Real = Notification;
+window.Notification = class extends Real {
+  constructor(title, options) { super(title, options); window.notices.push({ title, ...options }); }
+};
+"""
+
+
+def test_an_arrival_is_told_in_the_title_and_by_a_notification_without_a_name(at: Clinic) -> None:
+    booked = at.book("Unmistakable Patientname")
+    clinician = at.staff(permissions=["notifications"])
+    clinician.context.add_init_script(KEEP_NOTICES)
+    clinician.page.goto(f"{at.house.url}/visits")
+    expect(clinician.page).to_have_title("Visits")
+    at.waiting(booked)
+    expect(clinician.page).to_have_title("(1) Visits")
+    notice = clinician.wait_for("() => window.notices[0]")
+    assert notice["title"] == "Somebody is waiting"
+    assert "Patientname" not in str(notice)
+    expect(clinician.page.locator(f"li[data-visit={booked.visit}]")).to_contain_text("Waiting since")
+
+
+def test_the_idle_are_warned_and_then_signed_out(at: Clinic) -> None:
+    clinician = at.staff()
+    clinician.page.clock.install()
+    clinician.page.goto(f"{at.house.url}/visits")
+    clinician.page.wait_for_selector("#new-visit")
+    clinician.page.clock.run_for("14:10")
+    dialog = clinician.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Still there?")
+    dialog.get_by_role("button").click()
+    expect(dialog).to_have_count(0)
+    clinician.page.clock.run_for("14:10")
+    expect(dialog).to_contain_text("Still there?")
+    clinician.page.clock.run_for("01:00")
+    expect(clinician.page).to_have_url(f"{at.house.url}/")
+    expect(clinician.page.locator("input[name=login]")).to_be_visible()
+
+
+def test_the_demonstration_leads_into_a_call_within_a_minute(tmp_path: Path, at: Clinic) -> None:
+    with House(tmp_path, words=("serve", "--demo")) as house:
+        desk, door = house.said(r"clinician\s+(http\S+)"), house.said(r"patient\s+(http\S+)")
+        passcode = house.said(r"passcode (\S+)")
+        clinician, patient = at.staff({}), at.patient()
+        clinician.page.goto(desk)
+        expect(clinician.page.locator(".banner")).to_contain_text("thrown away")
+        patient.open_link(door)
+        expect(patient.page.locator(".banner")).to_contain_text("thrown away")
+        patient.type_code(passcode)
+        patient.get_ready()
+        clinician.page.locator("li.row.waiting a.primary").click()
+        clinician.page.click(".admit")
+        sees(clinician)
+        sees(patient)
+        clinician.page.goto(desk)
+        expect(clinician.page.get_by_role("alert")).to_be_visible()  # a printed link signs in once

@@ -1,0 +1,75 @@
+"""One partner's process: started, waited for, stopped."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+LONGEST = 30.0  # seconds a partner may take until it is ready
+
+
+def free_port() -> int:
+    """A TCP port on loopback that nobody listened on a moment ago."""
+    with socket.socket() as trying:
+        trying.bind(("127.0.0.1", 0))
+        return int(trying.getsockname()[1])
+
+
+class Partner:
+    """A child process whose output goes to `log`; its environment is what is given and PATH, nothing else."""
+
+    def __init__(self, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
+        self.log = log
+        with log.open("ab") as out:
+            self._process = subprocess.Popen(
+                command,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env={"PATH": os.environ["PATH"], "HOME": str(log.parent), **(environment or {})},
+            )
+
+    def wait(self, ready: Callable[[], bool]) -> None:
+        """Return when `ready()` is true. Raises RuntimeError with the log's end when it dies or is too slow."""
+        until = time.monotonic() + LONGEST
+        while not ready():
+            if self._process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(self.log.read_text("utf-8", "replace")[-2000:])
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(0.02)
+
+    def freeze(self) -> None:
+        """Stop it from answering, its sockets still open."""
+        self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
+
+    def thaw(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """End it, and wait until it is gone."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.send_signal(how)
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+
+def answers(url: str) -> bool:
+    """Whether anything speaks HTTP there."""
+    try:
+        with urllib.request.urlopen(url, timeout=1):
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False

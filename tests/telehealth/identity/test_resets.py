@@ -1,0 +1,103 @@
+"""An admin's factors are made void by two others; everybody else's by one."""
+
+import pytest
+from identity_house import ADMIN, PASSWORD, PLACE, Enrolment_, House
+
+from telehealth.access import Caller
+from telehealth.errors import Forbidden, NotFound
+from telehealth.events import SessionEnded
+from telehealth.identity.faults import SecondAdminNeeded, SignInRefused
+from telehealth.identity.people import Invitation
+from telehealth.identity.resets import ResetRequest
+
+
+def as_admin(who: Enrolment_) -> Caller:
+    return Caller("user", who.user, "admin", session="ses_1", mfa_at=None)
+
+
+async def three(house: House) -> tuple[Enrolment_, Enrolment_, Enrolment_]:
+    return (
+        await house.enrolled("ann", "admin"),
+        await house.enrolled("ben", "admin"),
+        await house.enrolled("cat", "admin"),
+    )
+
+
+async def test_one_admin_resets_a_clinician(house: House) -> None:
+    ann, _, _ = await three(house)
+    dan = await house.enrolled("dan")
+    assert isinstance(await house.resets.ask(as_admin(ann), dan.user), Invitation)
+
+
+async def test_an_admin_is_reset_by_two_others_and_nothing_changes_before(house: House) -> None:
+    ann, ben, cat = await three(house)
+    asked = await house.resets.ask(as_admin(ann), cat.user)
+    assert isinstance(asked, ResetRequest)
+    assert await house.resets.ask(as_admin(ann), cat.user) == asked
+    await house.sessions.resolve(cat.session.reveal(), **PLACE)
+    for alone in (ann, cat):
+        with pytest.raises(SecondAdminNeeded):
+            await house.resets.approve(as_admin(alone), asked.id)
+    with pytest.raises(SecondAdminNeeded):
+        await house.resets.approve(Caller("token", ben.user, "admin", frozenset({"users:manage"})), asked.id)
+    invitation = await house.resets.approve(as_admin(ben), asked.id)
+    assert invitation.user == cat.user
+    assert house.heard(SessionEnded) == [SessionEnded(cat.user)]
+    with pytest.raises(SignInRefused):
+        await house.sign_in.attempt("cat", PASSWORD, house.code_of(cat), **PLACE)
+    with pytest.raises(NotFound):
+        await house.resets.approve(as_admin(ben), asked.id)
+    assert await house.resets.waiting(as_admin(ben)) == []
+    entries = await house.entries()
+    assert entries.count(("user.reset.ask", "done")) == 1
+    assert entries.count(("user.reset", "done")) == 1
+
+
+async def test_who_is_meant_may_refuse_and_a_day_ends_a_request(house: House) -> None:
+    ann, ben, cat = await three(house)
+    asked = await house.resets.ask(as_admin(ann), cat.user)
+    assert isinstance(asked, ResetRequest)
+    await house.resets.refuse(as_admin(cat), asked.id)
+    with pytest.raises(NotFound):
+        await house.resets.approve(as_admin(ben), asked.id)
+    again = await house.resets.ask(as_admin(ann), cat.user)
+    assert isinstance(again, ResetRequest)
+    house.clock.step(days=1)
+    with pytest.raises(NotFound):
+        await house.resets.approve(as_admin(ben), again.id)
+    assert ("user.reset.refuse", "done") in await house.entries()
+
+
+async def test_the_request_of_somebody_who_is_admin_no_more_is_void(house: House) -> None:
+    ann, ben, cat = await three(house)
+    asked = await house.resets.ask(as_admin(ann), cat.user)
+    assert isinstance(asked, ResetRequest)
+    await house.people.change(ADMIN, ann.user, role="clinician")
+    with pytest.raises(NotFound):
+        await house.resets.approve(as_admin(ben), asked.id)
+
+
+async def test_without_a_second_admin_one_is_enough_and_so_is_the_servers_own_command_line(
+    house: House,
+) -> None:
+    ann, ben = await house.enrolled("ann", "admin"), await house.enrolled("ben", "admin")
+    assert isinstance(await house.resets.ask(as_admin(ann), ben.user), Invitation)
+    cat = await house.enrolled("cat", "admin")
+    assert isinstance(await house.resets.ask(ADMIN, cat.user), Invitation)
+
+
+async def test_only_admins_ask_look_and_decide(house: House) -> None:
+    ann, _, cat = await three(house)
+    asked = await house.resets.ask(as_admin(ann), cat.user)
+    assert isinstance(asked, ResetRequest)
+    desk = Caller("user", "usr_x", "front_desk")
+    for act in (
+        house.resets.ask(desk, cat.user),
+        house.resets.waiting(desk),
+        house.resets.approve(desk, asked.id),
+        house.resets.refuse(desk, asked.id),
+    ):
+        with pytest.raises(Forbidden):
+            await act
+    with pytest.raises(NotFound):
+        await house.resets.ask(as_admin(ann), "usr_unknown")

@@ -1,0 +1,121 @@
+"""Every kind of provider beside its real partner, behind one set of words for the tests."""
+
+import itertools
+import os
+from pathlib import Path
+from typing import Protocol
+
+from telehealth.keys.awskms import AwsKmsProvider
+from telehealth.keys.file import FileProvider
+from telehealth.keys.pkcs11 import Pkcs11Provider
+from telehealth.keys.provider import Provider
+from telehealth.keys.vault import VaultProvider
+from telehealth.secret import Secret
+from tests.partners.moto import Moto
+from tests.partners.openbao import OpenBao
+from tests.partners.softhsm import SoftHsm
+
+SECONDS = 0.6  # how long a provider under test waits for its service
+_NUMBERS = itertools.count(1)
+
+
+class Stand(Protocol):
+    """One installation's place at a partner; every stand has a key name space of its own."""
+
+    kind: str
+
+    def provider(self) -> Provider:
+        """A provider on this place, not started."""
+        ...
+
+    def away(self) -> None:
+        """Take the partner away, by the way that hurts this kind most."""
+        ...
+
+    def back(self) -> None: ...
+
+    def storage(self) -> list[Path]:
+        """Folders that belong to the provider itself: what only a copy of the provider would hold."""
+        ...
+
+
+class FileStand:
+    kind = "file"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "provider"
+        self.root = Secret(os.urandom(32))
+
+    def provider(self) -> FileProvider:
+        return FileProvider(self.folder, self.root)
+
+    def away(self) -> None:
+        self.folder.rename(self.folder.with_name("unmounted"))
+
+    def back(self) -> None:
+        self.folder.with_name("unmounted").rename(self.folder)
+
+    def storage(self) -> list[Path]:
+        return [self.folder]
+
+
+class VaultStand:
+    kind = "vault"
+
+    def __init__(self, bao: OpenBao) -> None:
+        self.bao = bao
+        self.prefix = f"t{next(_NUMBERS)}-"
+
+    def provider(self, token_file: Path | None = None) -> VaultProvider:
+        file = token_file or self.bao.token_file
+        return VaultProvider(self.bao.url, token_file=file, prefix=self.prefix, seconds=SECONDS)
+
+    def away(self) -> None:
+        self.bao.freeze()
+
+    def back(self) -> None:
+        self.bao.thaw()
+
+    def storage(self) -> list[Path]:
+        return [self.bao.data]
+
+
+class Pkcs11Stand:
+    kind = "pkcs11"
+
+    def __init__(self, hsm: SoftHsm) -> None:
+        self.hsm = hsm
+        self.prefix = f"t{next(_NUMBERS)}-"
+
+    def provider(self, pin_file: Path | None = None) -> Pkcs11Provider:
+        file = pin_file or self.hsm.pin_file
+        return Pkcs11Provider(self.hsm.module, token=self.hsm.label, pin_file=file, prefix=self.prefix, seconds=5.0)
+
+    def away(self) -> None:
+        self.hsm.pull()
+
+    def back(self) -> None:
+        self.hsm.push()
+
+    def storage(self) -> list[Path]:
+        return [self.hsm.tokens]
+
+
+class AwsKmsStand:
+    kind = "awskms"
+
+    def __init__(self, moto: Moto) -> None:
+        self.moto = moto
+        self.prefix = f"t{next(_NUMBERS)}-"
+
+    def provider(self) -> AwsKmsProvider:
+        return AwsKmsProvider(region=self.moto.region, endpoint=self.moto.url, prefix=self.prefix, seconds=SECONDS)
+
+    def away(self) -> None:
+        self.moto.freeze()
+
+    def back(self) -> None:
+        self.moto.thaw()
+
+    def storage(self) -> list[Path]:
+        return []
