@@ -19,6 +19,7 @@ from benchmarks.crash_house import CrashHouse, Dead, happens
 from benchmarks.crash_media import Filming
 from benchmarks.crash_points import POINTS, Scene, break_restart
 from benchmarks.figure import Figure, measured, say, wished
+from telehealth import log
 from tests.faults.clinic import Clinic
 from tests.faults.wire import raw_call
 
@@ -42,10 +43,13 @@ def plan(count: int, seed: int, only: str = "") -> list[tuple[str, int]]:
     return planned[:count]
 
 
-async def crash(folder: Path, kills: list[tuple[str, int]], seed: int) -> Tally:
-    """Kill one server again and again, on one folder; what was broken stands in the tally's `faults`."""
+async def crash(folder: Path, kills: list[tuple[str, int]], seed: int, main: str = "telehealth") -> Tally:
+    """Kill one server again and again, on one folder; what was broken stands in the tally's `faults`.
+
+    `main`: a module with the server's command line, for builds that are wrong on purpose.
+    """
     tally, living = Tally(), list[str]()
-    with CrashHouse(folder) as house:
+    with CrashHouse(folder, main) as house:
         clinic = await asyncio.to_thread(Clinic, house)
         key = await asyncio.to_thread(certificate_key, clinic)
         for point, turn in kills:
@@ -90,6 +94,8 @@ class _Kill:
             film = Filming(call)
             stack.push_async_callback(film.stop)
             scene = Scene(self._house, film, self._chance, victim)
+            if victim:
+                scene.victim_files = await asyncio.to_thread(self._house.kept_keys, victim)
             await POINTS[self._point](scene)
             scene.killed = await asyncio.to_thread(self._house.kill)
             await film.stop()
@@ -98,7 +104,7 @@ class _Kill:
 
     async def _after(self, scene: Scene, logged: int) -> list[str]:
         dead = await asyncio.to_thread(self._house.dead)
-        opening = await self._opening(scene, dead)
+        opening = await self._house.opening(scene.victim_files) if scene.victim_files else set[str]()
         for _ in range(scene.restart_kills):
             await break_restart(scene)
         checks = Checks(self._clinic, self._tally)
@@ -106,22 +112,18 @@ class _Kill:
         await asyncio.to_thread(self._house.start)
         await asyncio.to_thread(checks.recovered, began, time.monotonic())
         await asyncio.to_thread(self._check, checks, scene, dead, opening)
-        self.told = self._story(scene, dead)
+        self.told = self._story(scene, dead, opening)
         checks.said += [f"logged {line['event']}" for line in self._house.loud(logged)]
         return checks.said
 
     def _check(self, checks: Checks, scene: Scene, dead: Dead, opening: set[str]) -> None:
-        if scene.victim and checks.deletion(scene.victim, dead, opening, self._key):
+        if scene.victim and checks.deletion(scene.victim, scene.victim_files, dead, opening, self._key):
             self._living.remove(scene.victim)
         looked_at = self._chance.sample(self._living, min(_LOOKED_AT, len(self._living)))
         checks.plays(looked_at, promise="an earlier recording:")
         if kept := checks.recording(scene, dead):
             self._living.append(kept)
         checks.log_sound()
-
-    async def _opening(self, scene: Scene, dead: Dead) -> set[str]:
-        rows = [row for row in dead.files_of(scene.victim or "") if row["state"] == "sealed"]
-        return await self._house.opening(rows) if rows else set()
 
     async def _victim(self) -> str:
         """A sealed recording, made now unless there is one."""
@@ -138,10 +140,10 @@ class _Kill:
     def _all_sealed(self) -> bool:
         return not any(name.endswith((".capture", ".sealing")) for name in self._house.names())
 
-    def _story(self, scene: Scene, dead: Dead) -> str:
+    def _story(self, scene: Scene, dead: Dead, opening: set[str]) -> str:
         recording = dead.of_visit(scene.film.call.visit.id)
         state = dead.recordings[recording]["state"] if recording else "no row"
-        victim = f", victim {dead.recordings[scene.victim]['state']}" if scene.victim else ""
+        victim = f", victim {dead.recordings[scene.victim]['state']} with {len(opening)} keys" if scene.victim else ""
         again = f", {scene.restart_kills} more" if scene.restart_kills else ""
         return f" (killed {state}{victim}{again}; recovered {self._tally.recovery[-1]:.2f} s after it answered)"
 
@@ -154,6 +156,7 @@ def figures(tally: Tally, seed: int) -> Iterator[Figure]:
         ("recordings.crash.acknowledged_lost", tally.acknowledged_lost),
         ("recordings.crash.not_marked_interrupted", tally.not_marked),
         ("recordings.crash.log_unsound", tally.log_unsound),
+        ("recordings.crash.entries_missing", tally.entries_missing),
         ("deletion.crash.broken_promises", tally.broken_promises),
     ):
         yield measured(name, count, "of all", n=n, seed=seed, at_most=0)
@@ -168,6 +171,7 @@ def run(seed: int) -> Iterator[Figure]:
     """Kill N times; every broken promise on stderr, with what replays it."""
     kills = plan(wished(10), seed, os.environ.get("ONLY", ""))
     say(f"seed {seed}, {len(kills)} kills")
+    log.configure(sys.stderr, "ERROR")
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as name:
         tally = asyncio.run(crash(Path(name), kills, seed))
     for fault in tally.faults:

@@ -27,6 +27,7 @@ class Tally:
     not_marked: int = 0
     broken_promises: int = 0
     log_unsound: int = 0
+    entries_missing: int = 0
     lost: list[float] = field(default_factory=list)
     recovery: list[float] = field(default_factory=list)
     restart: list[float] = field(default_factory=list)
@@ -65,6 +66,7 @@ class Checks:
         self._marked(scene, dead.recordings[recording], told)
         self._acknowledged(dead, told)
         self._media(scene, told)
+        self._entered(told)
         return recording
 
     def play(self, recording: str) -> dict[str, Found]:
@@ -95,9 +97,11 @@ class Checks:
                 self.tally.broken_promises += 1
                 self.said.append(f"{promise} {recording}: {fault}")
 
-    def deletion(self, victim: str, dead: Dead, opening: set[str], key: bytes) -> bool:
-        """The deletion that was cut off: all of it or nothing, and entered; whether the recording is gone."""
-        rows = [row for row in dead.files_of(victim) if row["state"] == "sealed"]
+    def deletion(self, victim: str, rows: list[Mapping[str, Any]], dead: Dead, opening: set[str], key: bytes) -> bool:
+        """The deletion that was cut off: all of it or nothing, and entered; whether the recording is gone.
+
+        `rows`: its files before; `opening`: those of them whose keys opened when the server was dead.
+        """
         state, said = dead.recordings[victim], len(self.said)
         entries = self.entries(recording=victim, action="recording.delete")
         if state["certificate"] is not None:
@@ -185,6 +189,14 @@ class Checks:
             if lost > 1.0:
                 self.said.append(f"{lost:.2f} s of the {role} lost")
 
+    def _entered(self, told: Mapping[str, Any]) -> None:
+        """Its end stands in the audit log: that it broke off if it did, and that it was sealed."""
+        actions = {entry["action"] for entry in self.entries(recording=told["id"])}
+        owed = {"recording.start", "recording.seal", "recording.interrupt" if told["interrupted"] else "recording.stop"}
+        if missing := owed - actions:
+            self.tally.entries_missing += len(missing)
+            self.said.append(f"not in the audit log: {sorted(missing)}")
+
     def _certified(self, victim: str, answer: Answer, key: bytes, began: list[int], files: set[str]) -> None:
         self._promise(answer.status == 200, "destroyed without a certificate")
         if answer.status != 200:
@@ -199,20 +211,12 @@ class Checks:
         self._promise(files <= {file.file_id for file in certificate.files}, "the certificate leaves out files")
         refused = self.clinic.admin.ask("POST", f"/api/v1/recordings/{victim}/grants", {"purpose": "quality"})
         self._promise(refused.status != 201, "a deleted recording was granted")
-        names = CrashNames.of(self.clinic)
+        names = [path.name for path in (self.clinic.house.folder / "recordings").iterdir()]
         self._promise(not any(file in name for file in files for name in names), "ciphertext left behind")
 
     def _promise(self, kept: bool, what: str) -> None:
         if not kept:
             self.said.append(f"deletion: {what}")
-
-
-class CrashNames:
-    """What lies in the vault."""
-
-    @staticmethod
-    def of(clinic: Clinic) -> list[str]:
-        return [path.name for path in (clinic.house.folder / "recordings").iterdir()]
 
 
 def certificate_key(clinic: Clinic) -> bytes:

@@ -49,8 +49,8 @@ class Dead:
 class CrashHouse(Server):
     """Killed and started again on one folder."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, _SETTINGS)
+    def __init__(self, folder: Path, main: str = "telehealth") -> None:
+        super().__init__(folder, _SETTINGS, main=main)
         self._until: Callable[[], bool] | None = None
 
     @property
@@ -119,6 +119,14 @@ class CrashHouse(Server):
                 recordings = {row["id"]: dict(row) for row in connection.execute("SELECT * FROM recordings")}
                 files = {row["id"]: dict(row) for row in connection.execute("SELECT * FROM files")}
         return Dead(recordings, files, names, {file: whole_segments(path) for file, path in captures.items()})
+
+    def kept_keys(self, recording: str) -> list[Mapping[str, Any]]:
+        """A recording's sealed files with their halves of keys, asked of the running server's database."""
+        asked = f"file:{self.folder / 'telehealth.db'}?mode=ro"
+        with closing(sqlite3.connect(asked, uri=True, timeout=10)) as connection:
+            connection.row_factory = sqlite3.Row
+            wanted = "SELECT * FROM files WHERE recording_id = ? AND state = 'sealed'"
+            return [dict(row) for row in connection.execute(wanted, (recording,))]
 
     async def opening(self, rows: list[Mapping[str, Any]]) -> set[str]:
         """The ids of those files whose keys still open, asked of a copy of database and key store."""

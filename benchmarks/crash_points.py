@@ -1,8 +1,10 @@
 """The points at which the server is killed: what people do until then, and what is owed to them afterwards."""
 
 import asyncio
+import os
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +26,7 @@ class Scene:
     film: Filming
     chance: random.Random
     victim: str | None = None
+    victim_files: list[Mapping[str, Any]] = field(default_factory=list)
     media_until: float | None = None
     shown: bool = False
     closed: bool = False
@@ -146,23 +149,24 @@ async def recovery(scene: Scene) -> None:
 async def delete(scene: Scene) -> None:
     """Another recording is deleted while this one runs."""
     await scene.record()
-    before = scene.house.names()
+    names, keys, gone = scene.house.names(), _written(scene, "shares"), scene.chance.randint(1, 3)
+    events: list[Callable[[], bool]] = [
+        lambda: True,
+        lambda: _written(scene, "shares") != keys,
+        lambda: len(names - scene.house.names()) >= gone,
+    ]
     scene.in_thread(lambda: _ask_to_delete(scene))
-    if scene.chance.random() < 0.5:
-        await scene.pause(0, 0.12)
-    else:
-        gone = scene.chance.randint(1, 3)
-        await happens(lambda: len(before - scene.house.names()) >= gone, 2.0)
-        await scene.pause(0, 0.02)
+    await happens(scene.chance.choice(events), 3.0)
+    await scene.pause(0, 0.03)
     scene.restart_kills = int(scene.chance.random() < 0.4)
 
 
 async def rewrap(scene: Scene) -> None:
     """A new wrapping key is begun, and every share is moved to it, while this one runs."""
     await scene.record()
-    before = _keys_seen(scene)
+    before = _written(scene, "ring")
     scene.in_thread(lambda: scene.house.command("keys", "rotate", check=False))
-    await happens(lambda: _keys_seen(scene) != before, _SOON)
+    await happens(lambda: _written(scene, "ring") != before, _SOON)
     await scene.pause(0, 0.06)
 
 
@@ -205,6 +209,7 @@ async def _a_step_of_sealing(scene: Scene, begin: Callable[[], None]) -> None:
         lambda: len(_ending(scene, ".sealed")) > sealed + 1,
         lambda: len(_ending(scene, ".manifest")) > manifests,
         lambda: bool(captures - set(_ending(scene, ".capture"))),
+        lambda: not captures & set(_ending(scene, ".capture")),
     ]
     scene.media_until = _now()
     begin()
@@ -225,9 +230,13 @@ def _sizes(scene: Scene) -> int:
     return sum((scene.house.vault / name).stat().st_size for name in _ending(scene, ".capture"))
 
 
-def _keys_seen(scene: Scene) -> set[tuple[str, int]]:
-    """Files of the key ring, with when they were last written."""
-    return {(str(path), path.stat().st_mtime_ns) for path in (scene.house.folder / "keys" / "ring").glob("*")}
+def _written(scene: Scene, folder: str) -> set[tuple[str, int]]:
+    """Files of a part of the key store, with when they were last written."""
+    found: set[tuple[str, int]] = set()
+    for entry in os.scandir(scene.house.folder / "keys" / folder):
+        with suppress(FileNotFoundError):
+            found.add((entry.name, entry.stat().st_mtime_ns))
+    return found
 
 
 def _now() -> float:

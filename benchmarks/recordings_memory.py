@@ -29,8 +29,8 @@ from telehealth.secret import Secret
 HOURS_CAPTURED = float(os.environ.get("HOURS_CAPTURED", "1"))
 HOURS_READ = float(os.environ.get("HOURS_READ", "4"))
 BITS = 1_200_000  # a second, of the file that is read
-READERS = 8
-_SETTLED = 120  # seconds of capture before growth counts
+READERS = 16
+_SETTLED = 600  # seconds of capture before growth counts
 _NOW = datetime.now(UTC)
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -55,7 +55,7 @@ def resident() -> float:
 
 
 async def captured(folder: Path, seed: int) -> tuple[float, float]:
-    """Growth from the second minute to the end, while nothing is sealed; and the highest growth while it is sealed."""
+    """Growth an hour from the tenth minute to the end; and the highest growth while it is sealed."""
     clock, clip = GivenClock(), await asyncio.to_thread(encode, seed)
     async with open_clinic(folder, clock) as clinic:
         listener = Listener()
@@ -74,7 +74,7 @@ async def captured(folder: Path, seed: int) -> tuple[float, float]:
             highest = max(highest, resident())
     if listener.faults:
         raise RuntimeError(f"the recording broke off: {listener.faults}")
-    return grown / HOURS_CAPTURED, highest - before - grown
+    return grown / (HOURS_CAPTURED - _SETTLED / 3600), highest - before - grown
 
 
 async def read(folder: Path, seed: int) -> tuple[float]:

@@ -1,7 +1,7 @@
 """Sealing: capture files in, one WebM file per participant and the manifest out, all under keys of their own.
 
 The capture files are read twice (to learn where every frame goes, to write), so nothing is spooled: no plaintext
-touches a disk, and memory holds 12 octets a frame and a few megabytes.
+touches a disk, and memory holds some twenty octets a frame and a few megabytes.
 """
 
 import asyncio

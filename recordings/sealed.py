@@ -42,7 +42,7 @@ class OpenFile:
         return file
 
     async def chunks(self, start: int, end: int) -> AsyncGenerator[bytes, None]:
-        """Octets start..end (end exclusive) in pieces of at most 256 KiB; no segment is opened twice."""
+        """Octets start..end (end exclusive) in pieces of at most 192 KiB; no segment is opened twice."""
         for plan in self._spans(start, end):
             framed = await self._vault.read(self._name, plan.offset, plan.length)
             plains = open_range(self._reader, plan, framed)

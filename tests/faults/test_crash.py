@@ -1,0 +1,42 @@
+"""The real server is killed at seeded moments while media flows: what was promised to its users is kept.
+
+`python -m benchmarks.crash` is the same in full. Seed and point of whatever breaks stand in the failure.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from benchmarks.crash import LOST_AT_MOST, RECOVERED_WITHIN, crash, plan
+from benchmarks.crash_checks import Tally
+from benchmarks.crash_points import POINTS
+
+SEED = int(os.environ.get("SEED", "") or 7)
+FEW = [("recovery", 0), ("sealing", 0), ("delete", 0)]
+
+
+async def test_a_killed_server_keeps_what_it_showed_as_recorded_and_what_it_deleted_stays_deleted(
+    tmp_path: Path,
+) -> None:
+    all_is_kept(await crash(tmp_path, FEW, SEED), len(FEW))
+
+
+@pytest.mark.slow
+async def test_a_kill_at_every_point_breaks_no_promise(tmp_path: Path) -> None:
+    all_is_kept(await crash(tmp_path, plan(len(POINTS), SEED), SEED), len(POINTS))
+
+
+def test_a_plan_has_every_point_in_each_round_and_is_the_same_for_the_same_seed() -> None:
+    rounds = plan(2 * len(POINTS), SEED)
+    assert set(rounds) == {(point, turn) for point in POINTS for turn in (0, 1)}
+    assert plan(2 * len(POINTS), SEED) == rounds
+    assert plan(10, SEED, "delete/4") == [("delete", 4)]
+
+
+def all_is_kept(tally: Tally, kills: int) -> None:
+    assert not tally.faults, "\n".join(tally.faults)
+    assert len(tally.recovery) == kills
+    assert max(tally.recovery) <= RECOVERED_WITHIN
+    assert tally.lost
+    assert max(tally.lost) <= LOST_AT_MOST
