@@ -54,11 +54,10 @@ partners: $(VENV)/.ready-dev node_modules/.ready-dev  ## what tests need: browse
 
 test: partners  ## everything, in ten minutes on two cores
 	@node --test tests/state/
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not browser" -q
-	@$(BIN)/python -m pytest -m "browser and not slow" -q
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" -q
 
 test-long: partners  ## the same code in full: N= and SEED= as wished
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -q
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -q
 
 check: $(VENV)/.ready-dev node_modules/.ready-dev  ## format, lint, types, import contracts, fast tests: within a minute
 	@$(MAKE) --no-print-directory -j 2 --output-sync=target static-checks fast-tests

@@ -134,7 +134,7 @@ class _Kill:
                 await film.record()
                 await call.doctor.does("recording.stop")
                 await happens(lambda: bool(self._house.names()) and self._all_sealed(), 15)
-            self._living += [one["id"] for one in self._clinic.recordings()]
+            self._living += [one["id"] for one in self._clinic.recordings() if one["state"] == "sealed"]
         return self._chance.choice(self._living)
 
     def _all_sealed(self) -> bool:

@@ -15,6 +15,7 @@ from recordings.certificate import Certificate, CertificateRefused, verify
 from tests.faults.clinic import Answer, Clinic
 
 _UNDER_WAY = ("capturing", "paused", "interrupted", "sealing", "deleting")
+_ENTERED_WITHIN = 2.0  # seconds from a state to its entry
 _PATIENCE = 30.0  # seconds until what is not recovered counts as never recovered
 
 
@@ -190,12 +191,15 @@ class Checks:
                 self.said.append(f"{lost:.2f} s of the {role} lost")
 
     def _entered(self, told: Mapping[str, Any]) -> None:
-        """Its end stands in the audit log: that it broke off if it did, and that it was sealed."""
-        actions = {entry["action"] for entry in self.entries(recording=told["id"])}
+        """Its end stands in the audit log, now or soon: that it broke off if it did, and that it was sealed."""
         owed = {"recording.start", "recording.seal", "recording.interrupt" if told["interrupted"] else "recording.stop"}
-        if missing := owed - actions:
-            self.tally.entries_missing += len(missing)
-            self.said.append(f"not in the audit log: {sorted(missing)}")
+        deadline = time.monotonic() + _ENTERED_WITHIN
+        while missing := owed - {entry["action"] for entry in self.entries(recording=told["id"])}:
+            if time.monotonic() > deadline:
+                self.tally.entries_missing += len(missing)
+                self.said.append(f"not in the audit log: {sorted(missing)}")
+                return
+            time.sleep(0.05)
 
     def _certified(self, victim: str, answer: Answer, key: bytes, began: list[int], files: set[str]) -> None:
         self._promise(answer.status == 200, "destroyed without a certificate")

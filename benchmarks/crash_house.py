@@ -53,6 +53,10 @@ class CrashHouse(Server):
         super().__init__(folder, _SETTINGS, main=main)
         self._until: Callable[[], bool] | None = None
 
+    def __enter__(self) -> "CrashHouse":
+        super().__enter__()
+        return self
+
     @property
     def vault(self) -> Path:
         return self.folder / "recordings"
@@ -122,11 +126,17 @@ class CrashHouse(Server):
 
     def kept_keys(self, recording: str) -> list[Mapping[str, Any]]:
         """A recording's sealed files with their halves of keys, asked of the running server's database."""
+        return self._asked("SELECT * FROM files WHERE recording_id = ? AND state = 'sealed'", recording)
+
+    def is_marking(self) -> bool:
+        """Whether some recording is marked as interrupted and not sealed yet."""
+        return bool(self._asked("SELECT id FROM recordings WHERE state = ? LIMIT 1", "interrupted"))
+
+    def _asked(self, query: str, value: str) -> list[Mapping[str, Any]]:
         asked = f"file:{self.folder / 'telehealth.db'}?mode=ro"
         with closing(sqlite3.connect(asked, uri=True, timeout=10)) as connection:
             connection.row_factory = sqlite3.Row
-            wanted = "SELECT * FROM files WHERE recording_id = ? AND state = 'sealed'"
-            return [dict(row) for row in connection.execute(wanted, (recording,))]
+            return [dict(row) for row in connection.execute(query, (value,))]
 
     async def opening(self, rows: list[Mapping[str, Any]]) -> set[str]:
         """The ids of those files whose keys still open, asked of a copy of database and key store."""

@@ -187,10 +187,12 @@ async def break_restart(scene: Scene) -> None:
     """Start again, and kill at some step of what a start does first."""
     before = scene.house.names()
     endings = {name: len(_ending(scene, name)) for name in (".sealing", ".sealed", ".manifest")}
-    wanted = scene.chance.choice([".sealing", ".sealed", ".manifest", "gone", "gone"])
+    wanted = scene.chance.choice([".sealing", ".sealed", ".manifest", "marked", "gone", "gone"])
     gone = scene.chance.randint(1, 3)
 
     def reached() -> bool:
+        if wanted == "marked":
+            return scene.house.is_marking()
         if wanted == "gone":
             return len({name for name in before if name not in scene.house.names()}) >= gone
         return len(_ending(scene, wanted)) > endings[wanted]
