@@ -1,7 +1,7 @@
 """Capture: the live files of one recording, one line per leg, durable at least every half second.
 
 Nothing is muxed here. Frames are kept as they came, with their times and the sender reports, so that sealing can
-lay all tracks on one timeline knowing all of it (docs/decisions/capture-frame-log.md).
+lay all tracks on one timeline knowing all of it (docs/decisions/0003-capture-frame-log.md).
 """
 
 import asyncio
