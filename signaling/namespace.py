@@ -102,7 +102,7 @@ class VisitNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the libr
     async def trigger_event(self, event: Any, *args: Any) -> Any:
         """Every call of the library comes here; clients may name their events as they like, `connect` included."""
         sid = args[0]
-        if event == "connect" and len(args) >= 2 and isinstance(args[1], dict) and "aiohttp.request" in args[1]:
+        if event == "connect" and len(args) >= 2 and _handshake(args[1]):
             await self._connect(sid, args[1], args[2] if len(args) > 2 else None)
             return None
         if event == "disconnect" and not self.server.manager.is_connected(sid, NAME):
@@ -139,8 +139,13 @@ class VisitNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the libr
             await self._live.approach(caller, visit)
         bucket = TokenBucket(EVENTS_PER_SECOND, EVENTS_AT_ONCE, self._clock.steady())
         socket = Socket(sid, caller, visit, bucket, lambda: _abort(request))
-        environ["telehealth.joined"] = True
         self._sockets.add(socket)
+        try:  # a session that ended before this socket was listed closed every socket but this one
+            await self._caller(request, patient=caller.kind == "participant")
+        except Exception:
+            self._sockets.remove(sid)
+            raise
+        environ["telehealth.joined"] = True
         if today is not None:
             socket.push("today", today)
 
@@ -272,6 +277,11 @@ class VisitNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the libr
 
     async def _ping(self, _socket: Socket, _message: messages.Empty) -> _Answer:
         return {"at": rfc3339(self._clock.now())}
+
+
+def _handshake(environ: Any) -> bool:
+    """Whether it comes from the engine; a client's JSON holds no request."""
+    return isinstance(environ, dict) and isinstance(environ.get("aiohttp.request"), web.Request)
 
 
 def _abort(request: web.Request) -> None:

@@ -106,6 +106,20 @@ class Joining:
         await self._audit.enter_closing(_entry(Action.LINK_OPEN, Outcome.DONE, found, stranger))
         return cookie, self._step(found, now, verified=False)
 
+    async def resumed(self, cookie: str, token: str, *, address: str | None, device: str | None) -> JoinStep | None:
+        """Where a verified browser stands that opens its own link again: its session stays; None for every other."""
+        now = self._clock.now()
+        async with self._store.read() as connection:
+            found = await rows.by_session(connection, token_hash(cookie))
+            meant = await rows.by_token(connection, token_hash(token))
+        if found is None or found.patient is None or meant is None or meant.link.id != found.link.id:
+            return None
+        if found.link.revoked_at is not None or not _within(found, now):
+            return None
+        actor = Actor("participant", found.patient.id, "patient", address, device)
+        await self._audit.enter_closing(_entry(Action.LINK_OPEN, Outcome.DONE, found, actor))
+        return self._step(found, now, verified=True)
+
     async def step(self, cookie: str) -> JoinStep:
         """Where the browser that holds the cookie stands. Raises Unauthenticated."""
         now = self._clock.now()

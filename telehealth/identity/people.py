@@ -14,7 +14,7 @@ from telehealth.audit.entry import Code, Entry, Outcome
 from telehealth.clock import Clock
 from telehealth.errors import Malformed, NotFound
 from telehealth.events import Bus, SessionEnded
-from telehealth.identity.faults import LastAdmin, LoginTaken
+from telehealth.identity.faults import LastAdmin, LoginTaken, SecondAdminNeeded
 from telehealth.identity.ports import Audit, Fields
 from telehealth.identity.secrets import new_token, token_hash
 from telehealth.ids import Entropy, Kind, new_id
@@ -113,7 +113,10 @@ class People:
         return self._told(row)
 
     async def change(self, caller: Caller, user: str, *, role: str | None = None, disabled: bool | None = None) -> User:
-        """Ends the user's sessions when anything changes. Raises Forbidden, NotFound, Malformed, LastAdmin."""
+        """Ends the user's sessions when anything changes; nobody takes an admin's role alone while a second can be asked.
+
+        Raises Forbidden, NotFound, Malformed, LastAdmin, SecondAdminNeeded.
+        """
         require(caller, Asked.USERS_MANAGE)
         if role is not None and role not in ROLES:
             raise Malformed("role")
@@ -126,6 +129,9 @@ class People:
         if not values:
             return self._told(row)
         async with self._audit.act(self._changing(caller, row, values)), self._store.begin() as connection:
+            if "role" in values and row.role == "admin" and caller.kind != "cli" and caller.id != user:
+                if await another_admin(connection, {user, caller.id}):
+                    raise SecondAdminNeeded
             await rows.change(connection, user, **values)
             if not await rows.admins(connection, active=True) and row.role == "admin":
                 raise LastAdmin
@@ -136,7 +142,7 @@ class People:
         return self._told(await self._row(user))
 
     async def reset(self, caller: Caller, user: str, *, asked_by: str | None = None) -> Invitation:
-        """Old password, authenticator, passkeys and recovery codes are void at once, all sessions end.
+        """Old password, authenticator, passkeys, recovery codes and bearer tokens are void at once, all sessions end.
 
         `Resets` says whether one person may. `asked_by`: another admin, whose request the caller approves.
         Raises as `change`.
@@ -156,6 +162,7 @@ class People:
             await passkeys.remove_all(connection, user)
             await passkeys.drop_resets(connection, user)
             await session_rows.end_sessions_of(connection, user, self._clock.now())
+            await session_rows.revoke_tokens_of(connection, user, self._clock.now())
             await rows.drop_invitations(connection, user)
             invitation = await self._invite(connection, user, "reset", RESET_FOR)
         await self._bus.publish(SessionEnded(user))
@@ -216,6 +223,14 @@ class People:
             row.password_hash is not None,
             row.created_at,
         )
+
+
+async def another_admin(connection: Connection, but: set[str]) -> bool:
+    """Whether there is another admin who can sign in."""
+    return any(
+        row.role == "admin" and not row.disabled and row.password_hash is not None and row.id not in but
+        for row in await rows.everybody(connection)
+    )
 
 
 def readable_login(login: str) -> str:

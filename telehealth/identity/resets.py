@@ -11,12 +11,12 @@ from telehealth.audit.entry import Entry, Outcome
 from telehealth.clock import Clock
 from telehealth.errors import NotFound
 from telehealth.identity.faults import SecondAdminNeeded
-from telehealth.identity.people import Invitation, People
+from telehealth.identity.people import Invitation, People, another_admin
 from telehealth.identity.ports import Audit
 from telehealth.ids import Entropy, Kind, new_id
 from telehealth.store import passkeys as rows
 from telehealth.store import people
-from telehealth.store.engine import Connection, Store
+from telehealth.store.engine import Store
 
 GOOD_FOR = timedelta(hours=24)
 
@@ -48,7 +48,7 @@ class Resets:
         now = self._clock.now()
         async with self._store.read() as connection:
             row = await people.by_id(connection, user)
-            alone = row is None or row.role != "admin" or not await self._others(connection, {user, caller.id})
+            alone = row is None or row.role != "admin" or not await another_admin(connection, {user, caller.id})
             waiting = await rows.open_resets(connection, now, user=user)
         if row is None:
             raise NotFound
@@ -78,7 +78,7 @@ class Resets:
             return [_told(row) for row in await rows.open_resets(connection, self._clock.now())]
 
     async def approve(self, caller: Caller, request: str) -> Invitation:
-        """By an admin in person, who neither asked nor is meant.
+        """By an admin in person, who neither asked nor is meant, and whose account is a day older than the request.
 
         Raises Forbidden, NotFound, SecondAdminNeeded, LogUnavailable.
         """
@@ -89,6 +89,9 @@ class Resets:
             asker = await people.by_id(connection, row.asked_by)
             if asker is None or asker.disabled or asker.role != "admin":
                 raise NotFound  # who asked may not ask any more
+            approver = await people.by_id(connection, caller.id)
+            if approver is None or approver.created_at > row.asked_at - GOOD_FOR:
+                raise SecondAdminNeeded  # made for this, perhaps by the one who asked
             if not await rows.decide(connection, request, caller.id, self._clock.now()):
                 raise NotFound
         return await self._people.reset(caller, row.user_id, asked_by=row.asked_by)
@@ -111,13 +114,6 @@ class Resets:
         if row is None or row.decided_at is not None or row.expires_at <= self._clock.now():
             raise NotFound
         return row
-
-    async def _others(self, connection: Connection, but: set[str]) -> bool:
-        """Whether there is another admin who can sign in."""
-        return any(
-            row.role == "admin" and not row.disabled and row.password_hash is not None and row.id not in but
-            for row in await people.everybody(connection)
-        )
 
 
 def _told(row: rows.ResetRow) -> ResetRequest:

@@ -139,8 +139,14 @@ class SignIn:
         return await self._hasher.hash(normal(password))
 
     async def _claim(self, connection: Connection, known: _Known) -> None:
-        """Use the second factor up. Raises SignInRefused when somebody was faster with the same code."""
+        """Use the second factor up.
+
+        Raises SignInRefused when somebody was faster with the same code, or the account changed since it was looked at.
+        """
         if not await self._use(connection, known.user.id, known.factor):
+            raise SignInRefused
+        fresh = await people.by_id(connection, known.user.id)  # after the write, which waits for whoever changes it
+        if fresh is None or _means(fresh) != _means(known.user):
             raise SignInRefused
         await self._tries.clear(connection, known.counted)
         if known.rehashed is not None:
@@ -154,3 +160,8 @@ class SignIn:
     async def _refused(self, who: Actor, user: str | None, reason: str) -> None:
         entry = Entry(Action.SIGNIN_TRY, Outcome.REFUSED, who, subject=user, detail={"reason": reason})
         await self._audit.enter_throttled(entry, who.address or "unknown")
+
+
+def _means(user: people.UserRow) -> tuple[str | None, bytes | None, bool]:
+    """What a sign-in rests on."""
+    return user.password_hash, user.totp_sealed, user.disabled

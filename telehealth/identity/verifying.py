@@ -114,12 +114,14 @@ class Verifying:
         try:
             async with self._audit.act(entry), self._store.begin() as connection:
                 await self._claim(connection, found.link, now)
+                await self._budget.give_back(connection, found.link, now)
                 fresh = await rows.by_presession(connection, presession)
                 if fresh is None or fresh.patient is None or fresh.link.revoked_at is not None:
                     raise Unauthenticated
                 if over(fresh):
                     raise VisitOver
-                await self._budget.give_back(connection, found.link, now)
+                if fresh.link.passcode_hash != found.link.passcode_hash:
+                    raise CodeExpired  # replaced while it was looked at
                 state = after(PARTICIPANT, ParticipantState(fresh.patient.state), ParticipantStep.PASS_CODE)
                 if not await rows.exchange(connection, patient.id, presession, token_hash(token.reveal()), state):
                     raise Unauthenticated

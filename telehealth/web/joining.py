@@ -13,11 +13,13 @@ from telehealth.identity.faults import (
     TriesUsedUp,
     Unauthenticated,
 )
+from telehealth.web.dispatch import cookie_name
 from telehealth.web.models import Asked, Clinic, Code, Moment, Nothing, Token, Told
 from telehealth.web.rooms import Rooms
 from telehealth.web.route import Answer, Ask, Cookie, Route, Who
 from telehealth.web.session import clinic
 
+LONGEST_COOKIE = 200
 Place = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Callback = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=3, max_length=40, pattern=r"^[+0-9()./ \-x#]+$")
@@ -73,10 +75,17 @@ def _step(rooms: Rooms, step: Any) -> JoinStep:
 
 
 async def open_link(ask: Ask[JoinBody, Nothing]) -> Answer:
-    """Open a link: consumes nothing, shows no patient data; unknown, expired and revoked look the same."""
-    presession, step = await ask.rooms.joining.open(
-        ask.body.token, address=ask.source.address, device=ask.source.device
-    )
+    """Open a link: consumes nothing, shows no patient data; unknown, expired and revoked look the same.
+
+    A browser that came in by this link before keeps its session.
+    """
+    joining, token, source = ask.rooms.joining, ask.body.token, ask.source
+    held = ask.http.cookies.get(cookie_name("visit", https=ask.rooms.config.https))
+    if held and len(held) <= LONGEST_COOKIE:
+        resumed = await joining.resumed(held, token, address=source.address, device=source.device)
+        if resumed is not None:
+            return Answer(_step(ask.rooms, resumed))
+    presession, step = await joining.open(token, address=source.address, device=source.device)
     return Answer(_step(ask.rooms, step), cookies=(Cookie("visit", presession),))
 
 
