@@ -54,7 +54,8 @@ partners: $(VENV)/.ready-dev node_modules/.ready-dev  ## what tests need: browse
 
 test: partners  ## everything, in ten minutes on two cores
 	@node --test tests/state/
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" -q
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not browser" -q
+	@$(BIN)/python -m pytest -m "browser and not slow" -q
 
 test-long: partners  ## the same code in full: N= and SEED= as wished
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -q

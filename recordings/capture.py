@@ -23,6 +23,7 @@ from telehealth.ids import Entropy
 from telehealth.log import get_logger
 
 _log = get_logger(__name__)
+_PROGRESS_PATIENCE = 2.0  # seconds for one leg's counts
 
 OnStored = Callable[[str], None]
 OnFault = Callable[[str | None, Refusal], None]
@@ -241,7 +242,12 @@ class Capture:
             return
         self._progressed = now
         for leg in self._legs:
-            await leg.progress()
+            try:
+                async with asyncio.timeout(_PROGRESS_PATIENCE):
+                    await leg.progress()
+            except Exception as fault:  # noqa: BLE001  # counts only, logged; the next round says them again
+                code = fault.code if isinstance(fault, Refusal) else type(fault).__name__
+                _log.warning("capture.progress_not_noted", recording=self._place.recording_id, code=code)
 
     def _pump_ended(self, pump: asyncio.Task[None]) -> None:
         fault = None if pump.cancelled() else pump.exception()

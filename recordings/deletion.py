@@ -70,6 +70,7 @@ class Deletion:
         self._certifier = certifier
         self._clock = clock
         self._claims = claims
+        self._closing = False
         self._turn = asyncio.Lock()  # a sweep and a wish do not complete the same deletion twice
 
     async def delete(self, recording: str, wish: Wish) -> RecordingRow:
@@ -112,23 +113,35 @@ class Deletion:
         async with self._turn:
             return await self._finish(recordings)
 
+    def close(self) -> None:
+        """Begin to complete nothing more of what earlier runs left; the next start goes on with it."""
+        self._closing = True
+
     async def _finish(self, recordings: Sequence[str] | None) -> int:
         rows = await self._catalogue.unfinished_deletions()
         rows = rows if recordings is None else [row for row in rows if row.id in set(recordings)]
-        done, refusal = 0, None
+        done = 0
+        faults: list[Exception] = []
         for first in range(0, len(rows), MOST_AT_ONCE):
-            batch = rows[first : first + MOST_AT_ONCE]
-            await self._destroy(batch)
-            for row in batch:
+            for row in await self._destroy(rows[first : first + MOST_AT_ONCE], faults):
+                if recordings is None and self._closing:
+                    return done
                 try:
                     await self._complete(row)
                     done += 1
-                except Refusal as fault:
-                    _log.error("deletion.unfinished", recording=row.id, code=fault.code)
-                    refusal = fault
-        if recordings is not None and refusal is not None:
-            raise refusal
+                except Exception as fault:  # noqa: BLE001  # logged, or raised below; the others go on
+                    self._left(row, fault, faults)
+        if recordings is not None and faults:
+            raise faults[-1]
         return done
+
+    @staticmethod
+    def _left(row: RecordingRow, fault: Exception, faults: list[Exception]) -> None:
+        """One that cannot be completed now."""
+        is_foreseen = isinstance(fault, Refusal)
+        code = fault.code if isinstance(fault, Refusal) else type(fault).__name__
+        _log.error("deletion.unfinished", recording=row.id, code=code, exc_info=None if is_foreseen else fault)
+        faults.append(fault)
 
     def _refuse(self, row: RecordingRow, rule: Rule) -> None:
         match retention.may_delete(subject(row), rule, self._clock.now()):
@@ -142,18 +155,25 @@ class Deletion:
     def _note(self, recording: str, note: str | None) -> bytes | None:
         return self._fields.seal(note, table="recordings", column="delete_note", row=recording) if note else None
 
-    async def _destroy(self, rows: Sequence[RecordingRow]) -> None:
-        """Players first, then the key material of the whole batch in one change of the key store."""
+    async def _destroy(self, rows: Sequence[RecordingRow], faults: list[Exception]) -> list[RecordingRow]:
+        """Players first, then the key material of the whole batch in one change of the key store; who can go on."""
         wanted: list[str] = []
+        ready: list[RecordingRow] = []
         for row in rows:
-            await self._playback.end_all(recording=row.id)
-            if row.destruction is None:
-                wanted += [file.id for file in await self._catalogue.files_of(row.id)]
+            try:
+                await self._playback.end_all(recording=row.id)
+                if row.destruction is None:
+                    wanted += [file.id for file in await self._catalogue.files_of(row.id)]
+                ready.append(row)
+            except Exception as fault:  # noqa: BLE001  # logged; the others go on
+                self._left(row, fault, faults)
         try:
             if wanted:
                 await self._keys.destroy(wanted)
-        except Refusal as fault:  # one of them may be the reason; each is tried by itself next
-            _log.warning("deletion.batch_refused", code=fault.code, count=len(rows))
+        except Exception as fault:  # noqa: BLE001  # one of them may be the reason; each is tried by itself next
+            code = fault.code if isinstance(fault, Refusal) else type(fault).__name__
+            _log.warning("deletion.batch_refused", code=code, count=len(rows))
+        return ready
 
     async def _complete(self, row: RecordingRow) -> None:
         """What follows the destruction, for one recording; every step can be repeated."""

@@ -45,6 +45,7 @@ class _Live:
     capture: Capture
     listener: RecordingListener
     ending: asyncio.Task[None] | None = None
+    end_entered: bool = False
 
 
 class Recorder:
@@ -248,6 +249,11 @@ class Recorder:
             await self._catalogue.change_file(part.row.file_id, **counts, **state)
         broken = result.broken is not None
         reason = DiskFull.code if result.broken == VaultFull.code else result.broken or result.reason
+        if not live.end_entered:
+            action = Action.RECORDING_INTERRUPT if broken else Action.RECORDING_STOP
+            segments = sum(part.segments for part in result.parts)
+            await self._enter(live, action, {"reason": reason, "segments": segments})
+            live.end_entered = True
         await self._catalogue.move(
             live.id,
             _RUNNING,
@@ -257,9 +263,6 @@ class Recorder:
             stopped_at=result.ended_at,
             facts=facts.ended(live.facts, result.cut, rfc3339(result.ended_at)),
         )
-        action = Action.RECORDING_INTERRUPT if broken else Action.RECORDING_STOP
-        segments = sum(part.segments for part in result.parts)
-        await self._enter(live, action, {"reason": reason, "segments": segments})
 
     async def _insist(self, recording: str, step: Callable[[], Awaitable[None]]) -> None:
         """Repeat a step until it succeeds; while closing try once: then recovery does it at the next start."""

@@ -9,6 +9,12 @@ class DiskFull(Refusal):
     message = "There is too little room to record."
 
 
+class CaptureMissing(Refusal):
+    code = "capture_missing"
+    reason = Reason.UNAVAILABLE
+    message = "A file that was recorded is not where it was stored, so the recording cannot be sealed yet."
+
+
 class KeysUnavailable(Refusal):
     code = "keys_unavailable"
     reason = Reason.UNAVAILABLE

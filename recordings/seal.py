@@ -13,6 +13,7 @@ from recordings.framelog import micros
 from recordings.manifest import VERSION, ClockEvidence, ConsentSpan, Gap, Manifest, Person, Source, Track, duration
 from recordings.part import NewFile, Place
 from recordings.partners import FileKind, FinishedFile, KeyedFile
+from recordings.refusals import CaptureMissing
 from recordings.remux import Film, Plan, Weaver, lay_out
 from recordings.replay import replay
 from recordings.sealing import SealedWriter
@@ -75,6 +76,7 @@ class _Voice:
 async def seal(order: SealOrder, place: Place) -> Sealed:
     """Seal a recording; with the ledger's word on the manifest it is sealed, then the capture files are destroyed.
 
+    Raises CaptureMissing, with nothing destroyed, where nothing is left of a file that was acknowledged.
     Can be killed anywhere: `recover` forgets what is half done and begins again, or finishes the destruction.
     """
     cut = None if order.cut is None else micros(order.cut)
@@ -106,6 +108,8 @@ async def _listen(order: SealOrder, person: Person, place: Place, cut: int | Non
         row = file.row
         dek = await place.keys.open(row.file_id, wrapped_share=row.wrapped_share, wrapping_key=row.wrapping_key)
         prefix = await replay(place.vault, row, dek, survey.consume)
+        if file.acknowledged and not prefix.segments and not prefix.discarded:
+            raise CaptureMissing  # a folder that is away, it may be: the keys stay
         files.append((file, dek))
         sources.append(
             Source(

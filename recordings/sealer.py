@@ -64,9 +64,9 @@ class Sealer:
         """At start: mark what a kill broke off, and seal all that is not sealed; how many recordings that is."""
         for row in await self._catalogue.in_states(_BROKEN_OFF, limit=100_000):
             if row.id not in self._claims:
+                await self._enter(row, Action.RECORDING_INTERRUPT, {"reason": "server_stopped"})
                 values = {"interrupted": True, "stop_reason": "server_stopped"}
                 await self._catalogue.move(row.id, _BROKEN_OFF, State.INTERRUPTED, **values)
-                await self._enter(row, Action.RECORDING_INTERRUPT, {"reason": "server_stopped"})
         rows = [row for row in await self._catalogue.in_states(_WAITING, limit=100_000) if row.id not in self._claims]
         for row in rows:
             await self._enter(row, Action.RECORDING_RECOVER, {"state": row.state})
@@ -125,13 +125,13 @@ class Sealer:
         kept = [Kept(file.row, file.is_whole, file.segments) for file in files]
         sealed = await recover(facts.order(row), kept, place)
         manifest = await self.manifest(row) if isinstance(sealed, AlreadySealed) else sealed.manifest
-        await self._catalogue.move(row.id, _WAITING, State.SEALED, **self._totals(row, manifest))
         detail: dict[str, Code] = {
             "milliseconds": manifest.duration_ms,
             "tracks": len(manifest.tracks),
             "interrupted": manifest.interrupted,
         }
-        await self._enter(row, Action.RECORDING_SEAL, detail)
+        await self._enter(row, Action.RECORDING_SEAL, detail)  # first: killed before the move, it stands there twice
+        await self._catalogue.move(row.id, _WAITING, State.SEALED, **self._totals(row, manifest))
         await self._holds.follow(await self._catalogue.recording(row.id))
 
     def _totals(self, row: RecordingRow, manifest: Manifest) -> Mapping[str, object]:

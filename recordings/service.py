@@ -41,7 +41,7 @@ from telehealth.keys.keystore import KeyStore
 from telehealth.secret import Secret
 from telehealth.store.engine import Store
 
-_GRANT_TICK = 5.0  # seconds between looks for grants whose term is over
+_GRANT_TICK, _CLOSING_PATIENCE = 5.0, 5.0  # seconds between looks for ended grants; for a deletion under way
 
 
 def _nobody(_recording: str, _participant: str) -> None:
@@ -73,6 +73,7 @@ class RecordingService:
         self._tasks = Tasks()
         self._rounds = Rounds()
         self._ticker: asyncio.Task[None] | None = None
+        self._finishing: asyncio.Task[int] | None = None
         self.catalogue = Catalogue(store)
         self._certifier = Certifier(certificate_key, settings.backup_days)
         self._rules = Rules(self.catalogue, log, clock, settings.rule)
@@ -89,18 +90,20 @@ class RecordingService:
         self.scrub = Scrub(self.catalogue, keys, log, vault, clock, self._rounds, settings.scrub_days)
 
     async def start(self) -> None:
-        """Bring what a kill left to its end: grants, deletions, and (in the background) seals."""
+        """Bring what a kill left to its end: grants, and in the background deletions and seals."""
         await self._playback.close_stale()
         await self.recover_all()
-        await self.finish_deletions()
-        grants = self._rounds.every(_GRANT_TICK, self._playback.expire, "grants")
-        self._ticker = asyncio.create_task(grants, name="playback grants")
+        self._finishing = self._tasks.start(self.finish_deletions(), "finish deletions")
+        self._ticker = asyncio.create_task(self._rounds.every(_GRANT_TICK, self._playback.expire, "grants"))
 
     async def close(self) -> None:
         """End captures and grants, let seals under way finish; what cannot be sealed now is recovered at a start."""
         self._rounds.end()
         await self._recorder.close()
         self._sealer.close()
+        self._deletion.close()
+        if self._finishing is not None and not (await asyncio.wait({self._finishing}, timeout=_CLOSING_PATIENCE))[0]:
+            self._finishing.cancel()  # every step can be repeated
         await self._tasks.settle()
         if self._ticker is not None:
             await self._ticker

@@ -6,7 +6,7 @@ from typing import ClassVar, Protocol
 
 from signaling.rtc.answer import Place, write_answer
 from signaling.rtc.budget import Budget
-from signaling.rtc.dtls import Association, Identity, Progress, SrtpError
+from signaling.rtc.dtls import Association, Identity, Keys, Progress, SrtpError
 from signaling.rtc.gate import Gate
 from signaling.rtc.ice import Address, Agent, Check
 from signaling.rtc.receive import LegStats, Receiver
@@ -22,6 +22,7 @@ CONSENT_LIVES = 30.0  # seconds without an authenticated packet (RFC 7675 §5.1)
 _GOODBYE_LIVES = 8.0  # the same after RTCP BYE on every track; a parked leg goes on answering checks
 _MEDIA_PER_SECOND, _MEDIA_AT_ONCE = 2_000.0, 1_000.0
 _DTLS_PER_SECOND, _DTLS_AT_ONCE = 50.0, 100.0
+_MOST_SOURCES = 64  # a leg's SSRCs: for each of them libsrtp keeps a stream as long as the leg lives
 _PATH_HELD = 5.0  # seconds for which nobody else may claim an address in use
 
 log = get_logger(__name__)
@@ -87,6 +88,7 @@ class Leg:
         self._remote: Address | None = None
         self._authenticated = now
         self._association = Association(identity, offer.fingerprints, self._send)
+        self._sources: set[bytes] = set()  # SSRCs of which an authentic packet came
         self._media_budget = Budget(_MEDIA_PER_SECOND, _MEDIA_AT_ONCE, now)
         self._dtls_budget = Budget(_DTLS_PER_SECOND, _DTLS_AT_ONCE, now)
         ssrc = int.from_bytes(entropy(4), "big") or 1
@@ -197,18 +199,26 @@ class Leg:
         elif len(datagram) > LARGEST_PACKET:
             self._wire.count("oversize")
         else:
-            control = is_rtcp(datagram)
-            try:
-                plain = keys.incoming.unprotect_rtcp(datagram) if control else keys.incoming.unprotect(datagram)
-            except SrtpError as error:
-                self._wire.count("srtp_replayed" if "replay" in str(error) else "srtp_refused")
-                return
-            self._authenticated = self.last_media = now
-            self._remote = address
-            if control:
-                self._receiver.rtcp(plain, now)
-            else:
-                self._receiver.rtp(plain, now)
+            self._decrypt(keys, datagram, address, now)
+
+    def _decrypt(self, keys: Keys, datagram: bytes, address: Address, now: float) -> None:
+        control = is_rtcp(datagram)
+        source = datagram[4:8] if control else datagram[8:12]
+        if source not in self._sources and len(self._sources) >= _MOST_SOURCES:
+            self._wire.count("source_quota")
+            return
+        try:
+            plain = keys.incoming.unprotect_rtcp(datagram) if control else keys.incoming.unprotect(datagram)
+        except SrtpError as error:
+            self._wire.count("srtp_replayed" if "replay" in str(error) else "srtp_refused")
+            return
+        self._sources.add(source)
+        self._authenticated = self.last_media = now
+        self._remote = address
+        if control:
+            self._receiver.rtcp(plain, now)
+        else:
+            self._receiver.rtp(plain, now)
 
     def tick(self, now: float) -> None:
         """What time alone brings: repeats, reports, expiry, the end."""

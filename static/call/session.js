@@ -1,6 +1,6 @@
 // One person's part in a visit: socket, view, direct connection, leg. Pages only listen and press.
-import { Problem } from "../net/api.js";
-import { connect, send } from "../net/socket.js";
+import { codeOf } from "../net/api.js";
+import { connect, hangUp, passes, send } from "../net/socket.js";
 import { newer, partner } from "../state/visit.js";
 import { quality } from "../state/signal.js";
 import { language } from "../ui/i18n.js";
@@ -16,6 +16,7 @@ import { Peer } from "./peer.js";
 
 /** Names this page load: somebody who reloads is the same participant on another page. */
 const PAGE = crypto.randomUUID();
+const AGAIN_AFTER = 2000;
 
 /** Events: `view`, `far`, `peer`, `chat`, `asked`, `ended`, `replaced`, `link`, `trouble`, `screenstop`. */
 export class Session extends EventTarget {
@@ -26,12 +27,19 @@ export class Session extends EventTarget {
   /** @type {string | null} participant and page of whom we talk with */ #with = null;
   /** @type {Signal[]} what came before we knew its sender; full means the oldest goes */ #early = [];
   /** @type {ReturnType<typeof setInterval> | undefined} */ #measuring;
+  /** @type {string | null} the request whose yes was taken back here, whatever the server knows of it */ #withdrawn = null;
+  /** @type {string | undefined} the connection on which the server was told so */ #toldOn;
+  /** Whether this page has been in the visit, or its person chose to go on without the log. */ #begun = false;
+  #choosing = false;
   screen = false;
 
-  /** @param {Record<string, unknown>} purpose @param {import("./devices.js").Devices} devices */
-  constructor(purpose, devices) {
+  /** @param {Record<string, unknown>} purpose @param {import("./devices.js").Devices} devices
+   * @param {(() => Promise<unknown>) | null} [emergency] asks staff whether to go on while the audit log is not available */
+  constructor(purpose, devices, emergency = null) {
     super();
     this.devices = devices;
+    this.staff = !("join" in purpose);
+    this.emergency = emergency;
     this.socket = connect(purpose);
     this.socket.on("connect", () => void this.#enter());
     this.socket.on("disconnect", () => this.#tell("link", "lost"));
@@ -50,23 +58,46 @@ export class Session extends EventTarget {
   /** @param {Error & {data?: {error?: string}}} error */
   #refused(error) {
     const code = error.data?.error;
-    if (code) this.#over("ended", code);
-    else this.#tell("link", "lost");
+    if (passes(code)) this.#tell("link", "lost");
+    else this.#over("ended", code ?? null);
   }
 
   async #enter() {
     try {
       const answer = await send(this.socket, "enter", {
         page: PAGE, public_key: await publicKey(), language, audio: Boolean(this.devices.audio?.enabled), video: Boolean(this.devices.video),
+        ...(this.staff && { break_glass: this.#begun }),
       });
+      this.#begun = true;
       this.#iceServers = answer.ice_servers;
       this.view = null; // a restarted server counts its revisions anew
       this.#saw(answer.view);
       this.#tell("link", "up");
+      await this.#sendWithdrawal();
     } catch (error) {
-      const code = error instanceof Problem ? error.code : "failed";
-      if (code !== "offline") this.#over("ended", code);
+      await this.#notEntered(codeOf(error));
     }
+  }
+
+  /** What runs between two people goes on whatever the log or the server's health. @param {string} code */
+  async #notEntered(code) {
+    if (code === "offline") return;
+    if (this.#begun && (code === "log_unavailable" || code === "failed" || passes(code))) {
+      this.#tell("trouble", code);
+      setTimeout(() => { if (this.socket.connected) void this.#enter(); }, AGAIN_AFTER);
+    } else if (code !== "log_unavailable" || !this.emergency) this.#over("ended", code);
+    else if (!this.#choosing) await this.#choose(this.emergency);
+  }
+
+  /** @param {() => Promise<unknown>} emergency */
+  async #choose(emergency) {
+    this.#choosing = true;
+    const anyway = Boolean(await emergency());
+    this.#choosing = false;
+    if (this.#begun) return; // the log came back meanwhile
+    this.#begun = anyway;
+    if (!anyway) this.#over("ended", "log_unavailable");
+    else if (this.socket.connected) await this.#enter();
   }
 
   /** @param {View} view */
@@ -154,8 +185,12 @@ export class Session extends EventTarget {
     await this.act("consent.answer", { request: asked.request, answer, receipt: text, signature: await sign(text) });
   }
 
+  /** Whether a yes was taken back that the server still counts on. */
+  get #takenBack() { return this.#withdrawn !== null && this.view?.recording.request === this.#withdrawn; }
+
   async openLeg() {
     this.closeLeg();
+    if (this.#takenBack) return void this.#sendWithdrawal();
     const leg = new Leg(async (sdp) => (await send(this.socket, "recording.leg", { sdp })).sdp);
     this.leg = leg;
     await leg.open({ audio: this.devices.audio, video: this.devices.video }).catch(() => { if (this.leg === leg) this.closeLeg(); });
@@ -166,10 +201,37 @@ export class Session extends EventTarget {
     this.leg = null;
   }
 
-  /** Stop what the recorder gets here and now, then tell the server. */
+  /** Stop what the recorder gets here and now, then tell the server: at once, or when the line is back. */
   async withdraw() {
+    this.#withdrawn = this.view?.recording.request ?? null;
     this.closeLeg();
-    await this.act("consent.withdraw", {});
+    await this.#sendWithdrawal();
+  }
+
+  /** Nothing waits in the socket: what it holds back is sent before `enter`, and refused. */
+  async #sendWithdrawal() {
+    const line = this.socket.id;
+    if (!this.#takenBack || !this.socket.connected || this.#toldOn === line) return;
+    this.#toldOn = line;
+    try {
+      await send(this.socket, "consent.withdraw");
+    } catch (error) {
+      if (codeOf(error) === "wrong_state") return; // the recording is over already
+      if (this.#toldOn === line) this.#toldOn = undefined;
+      setTimeout(() => void this.#sendWithdrawal(), AGAIN_AFTER);
+    }
+  }
+
+  /** Let somebody in; while the log is down only after staff chose to. @param {string} participant */
+  async admit(participant) {
+    try {
+      return await send(this.socket, "admit", { participant });
+    } catch (error) {
+      const code = codeOf(error);
+      if (code === "log_unavailable" && await this.emergency?.()) return this.act("admit", { participant, break_glass: true });
+      this.#tell("trouble", code);
+      return null;
+    }
   }
 
   /** Send an event; a refusal is told, not thrown. @param {string} event @param {object} [payload] @returns {Promise<any>} */
@@ -177,7 +239,7 @@ export class Session extends EventTarget {
     try {
       return await send(this.socket, event, payload);
     } catch (error) {
-      this.#tell("trouble", error instanceof Problem ? error.code : "failed");
+      this.#tell("trouble", codeOf(error));
       return null;
     }
   }
@@ -191,7 +253,7 @@ export class Session extends EventTarget {
   #over(how, reason) {
     this.closeLeg();
     this.#part();
-    this.socket.disconnect();
+    hangUp(this.socket);
     this.#tell(how, reason);
   }
 

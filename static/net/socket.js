@@ -4,6 +4,14 @@ import { call, Problem } from "./api.js";
 import { proof } from "./proof.js";
 
 const ANSWER_WITHIN = 10_000;
+const AGAIN_AFTER = 2000;
+/** Refusals of a handshake that pass by themselves. */
+const PASSING = new Set(["unavailable", "slow_down", "internal", "proof_needed"]);
+/** Sockets given up for good. */
+const over = new WeakSet();
+
+/** Whether a refused handshake is tried again. @param {string | undefined} code */
+export const passes = (code) => code === undefined || PASSING.has(code);
 
 /** Connect to `/visit`. @param {Record<string, unknown>} purpose what the handshake says the socket is for */
 export function connect(purpose) {
@@ -19,11 +27,21 @@ export function connect(purpose) {
     withCredentials: true,
   });
   socket.on("connect_error", async (/** @type {Error & {data?: {error?: string}}} */ error) => {
-    if (error.data?.error !== "proof_needed" || await proof().catch(() => "later")) return;
-    await call("DELETE", "/session").catch(() => null); // this browser lost the session's key: only signing in helps
-    location.replace("/");
+    const code = error.data?.error;
+    if (code === "proof_needed" && !(await proof().catch(() => "later"))) {
+      await call("DELETE", "/session").catch(() => null); // this browser lost the session's key: only signing in helps
+      location.replace("/");
+    } else if (code && passes(code)) {
+      setTimeout(() => { if (!over.has(socket)) socket.connect(); }, AGAIN_AFTER); // a refused socket does not try again by itself
+    }
   });
   return socket;
+}
+
+/** Close for good. @param {Socket} socket */
+export function hangUp(socket) {
+  over.add(socket);
+  socket.disconnect();
 }
 
 /** @typedef {ReturnType<typeof connect>} Socket */

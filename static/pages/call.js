@@ -4,7 +4,7 @@ import { Session } from "../call/session.js";
 import { isWayOut } from "../state/join.js";
 import { knocking, partner } from "../state/visit.js";
 import { noticeArrival, titleBadge } from "../ui/arrivals.js";
-import { askPurpose } from "../ui/asking.js";
+import { askEmergency, askPurpose } from "../ui/asking.js";
 import { callRoom } from "../ui/callroom.js";
 import { ask, fill, h, refill } from "../ui/dom.js";
 import { clock, t, wordsFor } from "../ui/i18n.js";
@@ -18,7 +18,7 @@ const visit = location.pathname.split("/")[2];
 fill(main, h("p", { role: "status" }, t("call.preparing")));
 const devices = new Devices();
 await devices.open();
-const session = new Session({ visit }, devices);
+const session = new Session({ visit }, devices, askEmergency);
 
 /** @param {Parameters<typeof icon>[0]} name @param {import("../ui/i18n.js").Key} key @param {string} id @param {() => unknown} act */
 const control = (name, key, id, act) =>
@@ -66,7 +66,7 @@ function knock(person) {
 
 /** @param {import("../state/visit.js").Person} person */
 async function admit(person) {
-  const done = await session.act("admit", { participant: person.participant });
+  const done = await session.admit(person.participant);
   if (done && innerWidth <= 768 && panel.isConnected) togglePeople(); // a phone shows the person, not the panel
 }
 

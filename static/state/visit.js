@@ -35,10 +35,16 @@ export function light(recording) {
   return { state, key: `light.${state}` };
 }
 
-/** Whether the person in front of this page still owes an answer. @param {View} view */
-export const owesAnswer = (view) =>
-  view.recording.state === "asking" &&
+/** Whether the person in front of this page still owes an answer to that request. @param {View} view @param {string} request */
+export const owesAnswer = (view, request) =>
+  view.recording.request === request &&
   view.recording.answers.some((one) => one.participant === view.self.participant && one.answer === null);
+
+const FAULT = /^(disk_full|failed|keys_unavailable|key_service_unavailable|key_store_unavailable|log_unavailable|interrupted|recorder_too_slow|start_timeout|vault_.+)$/;
+
+/** The fault because of which nothing is recorded now. @param {Recording} recording @returns {string | null} */
+export const fault = (recording) =>
+  recording.state !== "recording" && recording.reason !== null && FAULT.test(recording.reason) ? recording.reason : null;
 
 /** Whether media flows to the recorder, as far as this page may know. @param {Recording} recording */
 export const captured = (recording) => ["starting", "recording", "paused"].includes(recording.state);

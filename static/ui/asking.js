@@ -3,10 +3,10 @@ import { meter } from "../call/devices.js";
 import { ask, field, h } from "./dom.js";
 import { t } from "./i18n.js";
 
-/** What is asked, by whom, what for, how long kept; both answers equally large.
- * @param {import("../call/session.js").Asked} asked @returns {Promise<"yes" | "no" | null>} */
-export function askConsent(asked) {
-  return ask(t("consent.title"), (close) => [
+/** What is asked, by whom, what for, how long kept; both answers equally large. Gone when `over` aborts.
+ * @param {import("../call/session.js").Asked} asked @param {AbortSignal} over @returns {Promise<"yes" | "no" | null>} */
+export function askConsent(asked, over) {
+  return ask(t("consent.title"), (close) => (over.addEventListener("abort", () => close(null)), [
     h("p", {}, t("consent.by", { name: asked.by.name })),
     h("div", { class: "note stack", lang: asked.language, id: "consent-text" },
       ...asked.text.split("\n\n").map((part) => h("p", {}, part))),
@@ -18,7 +18,14 @@ export function askConsent(asked) {
     h("div", { class: "pair answers" },
       h("button", { id: "consent-no", onclick: () => close("no") }, t("consent.no")),
       h("button", { class: "primary", id: "consent-yes", onclick: () => close("yes") }, t("consent.yes"))),
-  ], "large");
+  ]), "large");
+}
+
+/** Whether to go on although the audit log cannot note it. @returns {Promise<boolean | null>} */
+export function askEmergency() {
+  return ask(t("emergency.title"), (close) => [h("p", {}, t("emergency.text")),
+    h("div", { class: "actions end" }, h("button", { onclick: () => close(null) }, t("cancel")),
+      h("button", { class: "danger primary", id: "emergency-go", onclick: () => close(true) }, t("emergency.go")))]);
 }
 
 /** Which purpose the clinician asks for. @returns {Promise<string | null>} */

@@ -1,5 +1,5 @@
 // A running call on a page, whoever's it is: stage, chat, sharing, consent.
-import { owesAnswer } from "../state/visit.js";
+import { fault, owesAnswer } from "../state/visit.js";
 import { askConsent, askDevices, previewScreen } from "./asking.js";
 import { fill, h } from "./dom.js";
 import { t, wordsFor, wordsForReason } from "./i18n.js";
@@ -17,9 +17,16 @@ export function callRoom(session, options) {
   const chat = chatPanel(session, toggleChat);
   /** @type {MediaStreamTrack | null} */
   let screen = null;
-  let asking = false;
-  const withdraw = h("button", { class: "small danger", type: "button", id: "withdraw", hidden: true, onclick: () => session.withdraw() }, t("consent.withdraw"));
-  stage.light.after(withdraw);
+  /** @type {{request: string, over: AbortController} | null} the question on the page */
+  let open = null;
+  const withdraw = h("button", { class: "small danger", type: "button", id: "withdraw", hidden: true, onclick: takeBack }, t("consent.withdraw"));
+  const broken = h("span", { class: "chip danger", id: "fault", hidden: true });
+  stage.light.after(broken, withdraw);
+
+  function takeBack() {
+    if (!session.socket.connected) stage.say(t("consent.withdraw.later"), true);
+    return session.withdraw();
+  }
 
   function toggleChat() {
     toggle(chat.panel);
@@ -65,11 +72,13 @@ export function callRoom(session, options) {
 
   /** @param {CustomEvent} event */
   async function asked({ detail }) {
-    if (asking) return;
-    asking = true;
-    const answer = await askConsent(detail);
-    asking = false;
-    if (session.view && owesAnswer(session.view)) await session.answer(detail, answer ?? "no");
+    if (open?.request === detail.request) return;
+    open?.over.abort();
+    const mine = { request: detail.request, over: new AbortController() };
+    open = mine;
+    const answer = await askConsent(detail, mine.over.signal);
+    if (open === mine) open = null;
+    if (!mine.over.signal.aborted && session.view && owesAnswer(session.view, mine.request)) await session.answer(detail, answer ?? "no");
   }
 
   /** @type {string | null} */
@@ -87,6 +96,10 @@ export function callRoom(session, options) {
   session.addEventListener("view", () => {
     const view = session.view;
     if (!view) return;
+    if (open && open.request !== view.recording.request) open.over.abort();
+    const why = fault(view.recording);
+    broken.hidden = !why;
+    broken.textContent = why ? wordsForReason(why) : "";
     withdraw.hidden = !["starting", "recording", "paused"].includes(view.recording.state);
     if (view.recording.reason !== reason) {
       reason = view.recording.reason;

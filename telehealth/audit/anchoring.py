@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from telehealth.audit.faults import AnchorRefused
 from telehealth.audit.ledger import Signed
+from telehealth.audit.note import Checkpoint, NoteInvalid, parse_checkpoint
+from telehealth.audit.one_thread import OneThread
 from telehealth.clock import Clock, rfc3339
 from telehealth.durable import private_folder, sync_folder, write_whole
 
 _SYSLOG_PATIENCE = 5.0  # seconds
+_READ_PATIENCE = 5.0  # seconds
 
 
 class Place(Protocol):
@@ -28,26 +32,36 @@ class Place(Protocol):
 
 
 class PathPlace:
-    """A folder, best on another machine's disk: `checkpoint` is the newest, `<day>.checkpoints` holds all of a day."""
+    """A folder, best on another machine's disk: `checkpoint` is the newest, `<day>.checkpoints` holds all of a day.
+
+    All of its work is done in a thread of its own: a folder that hangs keeps nobody else waiting.
+    """
 
     name = "path"
 
     def __init__(self, folder: Path, clock: Clock) -> None:
         self._folder = folder
         self._clock = clock
+        self._thread = OneThread("audit anchor")
 
     async def keep(self, signed: Signed) -> None:
-        await asyncio.to_thread(self._keep, signed.note)
+        """Keep a checkpoint durably. Raises OSError (TimeoutError while the last one hangs), AnchorRefused."""
+        await self._thread.run(lambda: self._keep(signed))
 
-    def newest(self) -> bytes | None:
-        """What was kept last. Blocks. Raises OSError."""
+    def newest(self, patience: float = _READ_PATIENCE) -> bytes | None:
+        """What was kept last. Blocks for at most `patience` seconds. Raises OSError."""
+        return self._thread.begin(self._newest).result(patience)
+
+    def _newest(self) -> bytes | None:
         try:
             return (self._folder / "checkpoint").read_bytes()
         except FileNotFoundError:
             return None
 
-    def _keep(self, note: bytes) -> None:
+    def _keep(self, signed: Signed) -> None:
         private_folder(self._folder)
+        self._check_grown(signed.head)
+        note = signed.note
         day = self._folder / f"{self._clock.now():%Y-%m-%d}.checkpoints"
         fresh = not day.exists()
         handle = os.open(day, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
@@ -59,6 +73,19 @@ class PathPlace:
         if fresh:
             sync_folder(self._folder)
         write_whole(self._folder / "checkpoint", note)
+
+    def _check_grown(self, head: Checkpoint) -> None:
+        """A log that is shorter than what was kept of it, or another of that size, never takes its place."""
+        note = self._newest()
+        if note is None:
+            return
+        try:
+            kept = parse_checkpoint(note.decode().rpartition("\n\n")[0] + "\n")
+        except (UnicodeDecodeError, NoteInvalid):
+            raise AnchorRefused("kept_note_unreadable") from None
+        is_other = kept.size == head.size and kept.root != head.root
+        if kept.origin == head.origin and (kept.size > head.size or is_other):
+            raise AnchorRefused("log_went_back")
 
 
 class LockedStore(Protocol):

@@ -94,6 +94,8 @@ class Anchors:
         except OSError as error:
             log.error("audit.watch", code=type(error).__name__)
             return
+        except ValueError:  # files so damaged that nothing can be read out of them
+            found = [Problem(0, "unreadable")]
         for problem in found[:10]:
             log.error("audit.tampered", code=problem.code)
         if found and not self._tampered:
@@ -124,7 +126,7 @@ class Anchors:
                 await self.load()
             await asyncio.to_thread(self._tiles.publish, signed.note, signed.head)
             self._tiles_size = signed.head.size
-        except (OSError, LogMismatch) as error:
+        except (OSError, LogMismatch, ValueError) as error:
             self._tiles_ready = False
             log.error("audit.tiles", code=getattr(error, "code", type(error).__name__))
             self._alarm("audit.tiles")

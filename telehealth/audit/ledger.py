@@ -168,14 +168,16 @@ class Ledger:
         last = self.keys.open(chain[-1].note) if chain else None
         self._dirty.clear()
         self.repaired = False
+        seen = self.head if self.signed.note else self._at_least  # what this process signed is the newest it saw
         if last is not None and (head is None or last.size >= head.size):
+            self._check_size(last.size, seen)
             edge, note = self._replayed(chain, last), note if head == last else chain[-1].note
         elif head is None:
             raise LogMismatch("head_not_ours", f"the checkpoint is no signed note; {_RESTORE}")
         else:
             edge = self._edge_at(head)
         size = edge.tree.size
-        self._check_grown(size, self._at_least)
+        self._check_grown(size, seen)
         if head is not None and last is not None and head.size <= last.size:
             self._check_grown(size, head)
         detail_end = self._cut_tail(size, edge.leaf_end)
@@ -271,8 +273,20 @@ class Ledger:
 
     def _check_grown(self, size: int, seen: Checkpoint | None) -> None:
         """Whether the log still begins with what was last seen of it."""
+        self._check_size(size, seen)
         if seen is None or not seen.size:
             return
-        nodes = FolderNodes(self.layout, self.files, size)
-        if size < seen.size or range_hash(0, seen.size, nodes) != seen.root:
-            raise LogMismatch("log_went_back", f"entries that were signed for are gone; {_RESTORE}")
+        try:
+            is_same = range_hash(0, seen.size, FolderNodes(self.layout, self.files, size)) == seen.root
+        except ValueError:  # files that do not hold the nodes
+            raise self._changed() from None
+        if not is_same:
+            raise self._gone()
+
+    def _check_size(self, size: int, seen: Checkpoint | None) -> None:
+        if seen is not None and size < seen.size:
+            raise self._gone()
+
+    @staticmethod
+    def _gone() -> LogMismatch:
+        return LogMismatch("log_went_back", f"entries that were signed for are gone; {_RESTORE}")

@@ -134,8 +134,17 @@ class TileFolder:
         self.checkpoint = layout.tiles / "checkpoint"
 
     def load(self, head: Checkpoint, keys: LogKeys) -> int:
-        """Go on from the last published checkpoint; its size. Raises OSError, LogMismatch if it is of another log."""
+        """Go on from the last published checkpoint; its size.
+
+        Raises OSError, LogMismatch if it is of another log or the log's files do not hold what their head says.
+        """
         self._files.folder(self._layout.tiles)
+        try:
+            return self._load(head, keys)
+        except ValueError as error:
+            raise LogMismatch("leaves_changed", "the log's files are damaged; run `audit verify`") from error
+
+    def _load(self, head: Checkpoint, keys: LogKeys) -> int:
         seen = self._published(keys)
         if seen is not None and seen.size:
             nodes = FolderNodes(self._layout, self._files, head.size)

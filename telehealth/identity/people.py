@@ -113,7 +113,7 @@ class People:
         return self._told(row)
 
     async def change(self, caller: Caller, user: str, *, role: str | None = None, disabled: bool | None = None) -> User:
-        """Ends the user's sessions when anything changes; nobody takes an admin's role alone while a second can be asked.
+        """Ends the user's sessions when anything changes; an admin's role goes not by one person alone.
 
         Raises Forbidden, NotFound, Malformed, LastAdmin, SecondAdminNeeded.
         """
@@ -129,9 +129,8 @@ class People:
         if not values:
             return self._told(row)
         async with self._audit.act(self._changing(caller, row, values)), self._store.begin() as connection:
-            if "role" in values and row.role == "admin" and caller.kind != "cli" and caller.id != user:
-                if await another_admin(connection, {user, caller.id}):
-                    raise SecondAdminNeeded
+            if "role" in values and row.role == "admin":
+                await self._not_alone(connection, caller, user)
             await rows.change(connection, user, **values)
             if not await rows.admins(connection, active=True) and row.role == "admin":
                 raise LastAdmin
@@ -140,6 +139,11 @@ class People:
                 await session_rows.revoke_tokens_of(connection, user, self._clock.now())
         await self._bus.publish(SessionEnded(user))
         return self._told(await self._row(user))
+
+    async def _not_alone(self, connection: Connection, caller: Caller, admin: str) -> None:
+        """Raises SecondAdminNeeded: without the role one person could reset the account, and give the role back."""
+        if caller.kind != "cli" and caller.id != admin and await another_admin(connection, {admin, caller.id}):
+            raise SecondAdminNeeded
 
     async def reset(self, caller: Caller, user: str, *, asked_by: str | None = None) -> Invitation:
         """Old password, authenticator, passkeys, recovery codes and bearer tokens are void at once, all sessions end.

@@ -4,12 +4,30 @@ import pytest
 from playwright.sync_api import WebSocketRoute, expect
 
 from tests.browser.clinic import Clinic, reloaded, sees
+from tests.stories.people import Person
 
 pytestmark = pytest.mark.browser
+
+COUNT_CONNECTIONS = """window.connections = 0;
+window.RTCPeerConnection = class extends RTCPeerConnection {
+  constructor(...given) { super(...given); window.connections += 1; }
+};"""
 
 
 def people_who_joined(at: Clinic, visit: str) -> set[str]:
     return {entry["subject"] for entry in at.entries(visit, "join")}
+
+
+def carried(who: Person) -> list[WebSocketRoute]:
+    """The lines this person's pages open from now on, each of which can be cut."""
+    lines: list[WebSocketRoute] = []
+
+    def carry(line: WebSocketRoute) -> None:
+        line.connect_to_server()
+        lines.append(line)
+
+    who.context.route_web_socket("**/socket.io/**", carry)
+    return lines
 
 
 def test_a_patient_who_reloads_in_a_call_is_the_same_person_and_is_seen_again(at: Clinic) -> None:
@@ -36,13 +54,7 @@ def test_a_clinician_who_reloads_in_a_call_finds_it_running(at: Clinic) -> None:
 
 def test_a_dropped_line_is_taken_up_again_without_being_let_in_anew(at: Clinic) -> None:
     patient = at.patient()
-    lines: list[WebSocketRoute] = []
-
-    def carry(line: WebSocketRoute) -> None:
-        line.connect_to_server()
-        lines.append(line)
-
-    patient.context.route_web_socket("**/socket.io/**", carry)
+    lines = carried(patient)
     clinician, patient = at.call(patient=patient)
     sees(clinician)
     lines[-1].close()
@@ -52,6 +64,31 @@ def test_a_dropped_line_is_taken_up_again_without_being_let_in_anew(at: Clinic) 
     sees(clinician)
     sees(patient)
     expect(clinician.page.locator(".admit")).to_have_count(0)
+
+
+def test_a_yes_taken_back_while_the_line_is_down_counts_as_soon_as_it_is_back(at: Clinic) -> None:
+    patient = at.patient()
+    lines = carried(patient)
+    patient.context.add_init_script(COUNT_CONNECTIONS)
+    booked = at.book()
+    clinician, patient = at.call(booked, patient)
+    clinician.ask_to_record()
+    for who in (clinician, patient):
+        who.page.click("#consent-yes")
+    for who in (clinician, patient):
+        expect(who.page.locator("#light")).to_have_attribute("data-state", "recording", timeout=20_000)
+    before = patient.page.evaluate("() => window.connections")
+    lines[-1].close()
+    expect(patient.page.locator(".call-tell")).to_contain_text("Connection lost")
+    patient.page.click("#withdraw")
+    expect(patient.page.locator(".call-tell")).to_contain_text("Nothing more of you is sent")
+    for who in (clinician, patient):
+        expect(who.page.locator("#light")).to_be_hidden(timeout=20_000)
+        expect(who.page.locator(".call-tell")).to_contain_text("Consent was withdrawn")
+    assert len(lines) == 2
+    assert patient.page.evaluate("() => window.connections") == before
+    assert at.entries(booked.visit, "consent.withdraw")
+    sees(clinician)
 
 
 def test_who_closes_the_page_is_away_for_the_other_and_comes_back_into_the_call(at: Clinic) -> None:

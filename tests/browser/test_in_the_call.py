@@ -1,7 +1,9 @@
 """What one side does in a call, the other side sees."""
 
+import re
+
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import WebSocketRoute, expect
 
 from tests.browser.clinic import Clinic, sees
 from tests.stories.people import Person
@@ -14,6 +16,44 @@ SPEAKS = "() => document.querySelector('#far').srcObject.getAudioTracks()[0]"
 
 def camera_of(who: Person) -> str:
     return str(who.wait_for(CAMERA))
+
+
+def without_the_log(line: WebSocketRoute) -> None:
+    """Carry a line on which what opens is refused, as when the log is down, unless it is an emergency."""
+    server = line.connect_to_server()
+
+    def said(message: str | bytes) -> None:
+        opens = re.match(r'42/visit,(\d+)\["(?:enter|admit)",', str(message))
+        if opens and '"break_glass":true' not in str(message):
+            line.send(f'43/visit,{opens[1]}[{{"ok":false,"error":"log_unavailable"}}]')
+        else:
+            server.send(message)
+
+    line.on_message(said)
+
+
+def test_in_an_emergency_a_clinician_comes_in_and_admits_without_the_log(at: Clinic) -> None:
+    booked = at.book()
+    patient = at.waiting(booked)
+    clinician = at.staff()
+    clinician.page.route_web_socket("**/socket.io/**", without_the_log)
+    clinician.page.goto(f"{at.house.url}/call/{booked.visit}")
+    expect(clinician.page.locator("dialog h2")).to_have_text("The audit log is not available")
+    clinician.page.click("#emergency-go")
+    clinician.page.click(".admit")
+    clinician.page.click("#emergency-go")
+    patient.page.wait_for_selector(".controls")
+    sees(clinician)
+    sees(patient)
+
+
+def test_a_clinician_who_does_not_want_to_go_on_without_the_log_stays_out(at: Clinic) -> None:
+    booked = at.book()
+    clinician = at.staff()
+    clinician.page.route_web_socket("**/socket.io/**", without_the_log)
+    clinician.page.goto(f"{at.house.url}/call/{booked.visit}")
+    clinician.page.locator("dialog button").first.click()
+    expect(clinician.page.get_by_role("alert")).to_contain_text("The audit log is not available")
 
 
 def test_muting_and_switching_the_camera_off_are_seen_by_the_other_side(at: Clinic) -> None:

@@ -273,6 +273,28 @@ async def test_losses_and_progress_are_written_down(studio: Studio) -> None:
     assert 0 < progress[0] <= result.parts[0].segments
 
 
+async def test_a_database_that_fails_at_the_counts_does_not_end_the_recording(studio: Studio) -> None:
+    failed: list[str] = []
+
+    async def failing(file_id: str, segments: int, octets: int) -> None:
+        failed.append(file_id)
+        raise RuntimeError
+
+    studio.ledger.progressed = failing  # type: ignore[method-assign]
+    capture = await studio.start()
+    sink = capture.sink(studio.patient)
+    events = clip()
+    studio.play((sink, events[:40]))
+    async with asyncio.timeout(5):
+        while len(failed) < 2:
+            await asyncio.sleep(0.001)
+    studio.play((sink, events[40:]))
+    result = await capture.stop("asked")
+    assert (studio.faults, result.broken) == ([], None)
+    (track,) = (await studio.seal(result)).manifest.tracks
+    assert track.video_frames == 60
+
+
 async def test_a_recording_of_nobody_leaves_no_key_and_no_row_but_the_manifest(studio: Studio) -> None:
     capture = await studio.start()
     capture.sink(studio.patient)

@@ -9,6 +9,7 @@ from recording_studio import Studio
 
 from recordings.partners import FileKind, FinishedFile
 from recordings.recover import AlreadySealed, recover
+from recordings.refusals import CaptureMissing
 from recordings.seal import Sealed
 from recordings.vault.disk import DiskVault
 from telehealth.errors import Unavailable
@@ -146,4 +147,21 @@ async def test_a_capture_whose_key_is_denied_stays_for_later(studio: Studio) -> 
     assert left.on_disk() == before
     left.keys.denied = False
     assert isinstance(await recover(left.order(None, interrupted=True), left.ledger.kept(), left.place), Sealed)
+    await left.vault.close()
+
+
+async def test_a_folder_of_recordings_that_is_away_costs_no_key(studio: Studio) -> None:
+    left = await crashed(studio)
+    (path,) = left.folder.iterdir()
+    left.ledger.progress[path.stem] = (1, 100)
+    keys, away = dict(left.keys.deks), path.with_name("..") / "away"
+    path.rename(away)
+    for _ in range(2):
+        with pytest.raises(CaptureMissing):
+            await recover(left.order(None, interrupted=True), left.ledger.kept(), left.place)
+    assert left.keys.deks == keys
+    away.rename(path)
+    sealed = await recover(left.order(None, interrupted=True), left.ledger.kept(), left.place)
+    assert isinstance(sealed, Sealed)
+    assert len(watch(left.webm(sealed, left.patient)).pictures) == 60
     await left.vault.close()

@@ -169,6 +169,18 @@ async def test_whatever_ends_a_session_closes_its_sockets_within_a_second(house:
     assert await refused(house, staff, {"watch": True}) == "unauthenticated"
 
 
+async def test_a_session_that_ends_during_the_handshake_opens_no_socket(house: SocketHouse) -> None:
+    staff = await house.place.staff()
+
+    async def prove(caller: Caller, proof: str | None) -> None:
+        await house.place.possession.require(caller, proof)
+        await house.place.sessions.end(staff.cookie)
+
+    object.__setattr__(house.doors, "prove", prove)
+    assert await refused(house, staff, {"watch": True}) == "unauthenticated"
+    assert len(house.sockets) == 0
+
+
 async def test_signals_pass_only_between_the_admitted_of_one_visit(house: SocketHouse) -> None:
     doctor, patient = await house.call()
     visit, guest = await house.place.booked(doctor.who)  # type: ignore[arg-type]
@@ -211,6 +223,8 @@ async def test_every_event_is_answered_whatever_its_name(house: SocketHouse) -> 
     doctor, _ = await house.call()
     for event in ("connect", "disconnect", "trigger_event", "__init__", "", "admit ", "on_connect"):
         assert (await doctor.send(event, {"x": 1})) == {"ok": False, "error": "unknown_event"}
+    for forged in (({"aiohttp.request": {}},), ({"aiohttp.request": {}}, {"watch": True})):
+        assert (await doctor.send("connect", forged)) == {"ok": False, "error": "unknown_event"}
     assert (await doctor.send("ping"))["ok"]
     assert (await doctor.send("ping", ({}, {})))["error"] == "malformed"
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { knocking, light, newer, owesAnswer, partner, place } from "../../static/state/visit.js";
+import { fault, knocking, light, newer, owesAnswer, partner, place } from "../../static/state/visit.js";
 
 const person = (participant, state, more = {}) => ({ participant, role: "patient", state, online: true, page: "p", audio: true, video: true, screen: false, ...more });
 const view = (more = {}) => ({
@@ -40,9 +40,20 @@ test("the light never says recording unless the state does, and an unknown state
   assert.equal(light({ ...view().recording, state: "something new" }).state, "none");
 });
 
-test("an answer is owed only while asked and not yet given", () => {
-  const asking = (answer) => view({ recording: { ...view().recording, state: "asking", answers: [{ participant: "me", answer }] } });
-  assert.equal(owesAnswer(asking(null)), true);
-  assert.equal(owesAnswer(asking("yes")), false);
-  assert.equal(owesAnswer(view()), false);
+test("an answer is owed only to the request that is asked, and while not yet given", () => {
+  const asking = (answer, state = "asking") => view({ recording: { ...view().recording, state, request: "r", answers: [{ participant: "me", answer }] } });
+  assert.equal(owesAnswer(asking(null), "r"), true);
+  assert.equal(owesAnswer(asking(null, "paused"), "r"), true); // who joins a running recording is asked too
+  assert.equal(owesAnswer(asking(null), "an older one"), false);
+  assert.equal(owesAnswer(asking("yes"), "r"), false);
+  assert.equal(owesAnswer(view(), "r"), false);
+});
+
+test("a fault stays told until something is recorded again", () => {
+  const broken = (state, reason) => fault({ ...view().recording, state, reason });
+  assert.equal(broken("none", "disk_full"), "disk_full");
+  assert.equal(broken("none", "vault_full"), "vault_full");
+  assert.equal(broken("recording", "recorder_too_slow"), null);
+  assert.equal(broken("none", "withdrawn"), null);
+  assert.equal(broken("none", null), null);
 });

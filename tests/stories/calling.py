@@ -73,8 +73,10 @@ class Calling(Telling):
                 page.click(".panel header button")
             clinician.click("#people")
         patient.click("#devices")
+        patient.wait_for_selector("dialog[open]")
         self.look("call-devices", self.patient)
         patient.keyboard.press("Escape")
+        expect(patient.locator("dialog")).to_have_count(0)
 
     def consent_and_recording(self) -> None:
         clinician, patient = self.clinician.page, self.patient.page

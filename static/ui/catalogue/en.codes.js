@@ -74,6 +74,7 @@ export const codes = {
   "error.key_store_unavailable": "The key store cannot be read or written. Please try again shortly.",
   "error.keys_exposed": "Key files are readable by others. Please tell your administrator.",
   "error.keys_unavailable": "The key store does not answer, so nothing can be recorded or played.",
+  "error.capture_missing": "A file that was recorded is not where it was stored, so the recording cannot be sealed yet.",
   "error.last_admin": "There must be at least one active administrator.",
   "error.leg_closed": "This connection to the recorder has ended.",
   "error.leg_not_wanted": "No recording is waiting for your sound and picture.",

@@ -203,6 +203,7 @@ async def test_a_deletion_killed_at_any_step_is_completed_at_the_next_start(tmp_
             pass
         plug.arm(None)
         await house.renew()
+        await house.service.settle()
         row = await house.service.catalogue.recording(recording)
         outcomes.add(row.state)
         if row.state == "sealed":  # killed before it began: nothing may be missing

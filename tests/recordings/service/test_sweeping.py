@@ -1,7 +1,10 @@
 """What is due goes, in every state."""
 
 import asyncio
+from pathlib import Path
+from typing import Any
 
+import pytest
 from recordings_house import House
 
 
@@ -79,3 +82,42 @@ async def test_the_default_rule_is_seven_years_of_visits(house: House) -> None:
     rules = Rules(house.service.catalogue, house.log, house.clock, Rule())
     assert [(rule.retention_class, rule.days, rule.minimum_days) for rule in await rules.all()] == [("visit", 2557, 0)]
     assert await house.service.retention_days() == 30
+
+
+class Stubborn:
+    """A disk that does not let go of one recording's files, in a way nobody foresaw."""
+
+    def __init__(self, part: Any) -> None:
+        self._part = part
+        self.kept: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._part, name)
+
+    async def delete(self, name: str) -> None:
+        if name in self.kept:
+            raise RuntimeError
+        await self._part.delete(name)
+
+
+async def test_one_deletion_that_fails_stops_neither_the_others_nor_the_sweep(tmp_path: Path) -> None:
+    disks: list[Stubborn] = []
+
+    def wrap(name: str, part: Any) -> Any:
+        if name == "vault":
+            disks.append(Stubborn(part))
+        return disks[-1] if name == "vault" else part
+
+    house = House(tmp_path, wrap=wrap, alone=True)
+    await house.open()
+    recordings = [await house.recorded(0.06) for _ in range(3)]
+    disks[-1].kept = {file.row.name for file in await house.service.catalogue.files_of(recordings[0])}
+    house.clock.move(days=31)
+    assert (await house.service.sweep()).deleted == 2
+    with pytest.raises(RuntimeError):
+        await house.service._deletion.finish(recordings)
+    disks[-1].kept.clear()
+    await house.renew()  # a start goes on with it in the background
+    await house.service.settle()
+    assert (await house.service.catalogue.recording(recordings[0])).state == "deleted"
+    await house.close()

@@ -161,6 +161,22 @@ async def test_forged_and_replayed_packets_never_reach_the_sink(
     assert leg.state is LegState.CONNECTED
 
 
+async def test_a_leg_has_a_largest_number_of_sources_and_forged_ones_take_none(
+    port: MediaPort, leg: Leg, raw: RawBrowser, sink: KeepingSink
+) -> None:
+    for source in range(200):
+        raw.send(rtp(111, 1, 0, 0x9000 + source, os.urandom(60)))
+    await until_counted(port, dropped_srtp_refused=200)
+    raw.send_rtp(opus(1, 960))
+    for source in range(70):
+        raw.send_rtp(rtp(111, 1, 0, 0x5000 + source, b"\xfcsound"))
+    await until_counted(port, dropped_source_quota=7)
+    raw.send_rtp(opus(2, 1920))
+    await sink.until(lambda s: s.frames[-1].timestamp == 1920)
+    assert len(leg._sources) == 64
+    assert port.stats()["dropped_source_quota"] == 7
+
+
 async def test_a_wrong_fingerprint_closes_the_leg_without_a_frame(port: MediaPort, sink: KeepingSink) -> None:
     raw = RawBrowser(port.port, claimed=":".join(["AB"] * 32))
     leg, answer = await port.open_leg("leg_raw", raw.offer, sink)

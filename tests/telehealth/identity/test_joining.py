@@ -372,6 +372,41 @@ async def test_a_reload_resumes_the_same_participant(house: House) -> None:
     await house.joining.resolve(other.reveal(), **PLACE)
 
 
+async def test_the_same_link_opened_again_keeps_the_verified_session(house: House) -> None:
+    link, cookie, _ = await arrived(house)
+    assert link.passcode is not None
+    token, _ = await house.joining.verify(cookie, link.passcode.reveal(), **PLACE)
+    step = await house.joining.resumed(token.reveal(), link.token.reveal(), **PLACE)
+    assert step is not None
+    assert step.step == "device"
+    await house.joining.resolve(token.reveal(), **PLACE)
+    assert (await house.entries()).count(("link.open", "done")) == 2
+    ada = (await house.people.list(ADMIN))[0]
+    other = await house.link(await house.visit(ada.id))
+    pending, _ = await house.joining.open(other.token.reveal(), **PLACE)
+    for held, opened in (
+        (token.reveal(), other.token.reveal()),
+        (token.reveal(), "x" * 43),
+        (pending.reveal(), other.token.reveal()),
+        ("x" * 43, link.token.reveal()),
+    ):
+        assert await house.joining.resumed(held, opened, **PLACE) is None
+
+
+async def test_a_revoked_or_expired_link_resumes_nothing(house: House) -> None:
+    link, cookie, visit = await arrived(house)
+    assert link.passcode is not None
+    token, _ = await house.joining.verify(cookie, link.passcode.reveal(), **PLACE)
+    async with house.store.begin() as connection:
+        await connection.execute(update(links).values(expires_at=house.clock.now()))
+    assert await house.joining.resumed(token.reveal(), link.token.reveal(), **PLACE) is None
+    async with house.store.begin() as connection:
+        await connection.execute(update(visits).values(state="in_call"))
+    assert await house.joining.resumed(token.reveal(), link.token.reveal(), **PLACE) is not None
+    await house.links.revoke(ADMIN, visit, link.id)
+    assert await house.joining.resumed(token.reveal(), link.token.reveal(), **PLACE) is None
+
+
 async def test_details_are_sealed_and_needed_once(house: House, databases: Databases) -> None:
     link, cookie, _ = await arrived(house)
     assert link.passcode is not None

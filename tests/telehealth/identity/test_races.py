@@ -1,10 +1,13 @@
 """Two at once, on both kinds of database: what must happen once happens once."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
-from identity_house import ADMIN, PASSWORD, PLACE, House
+import pytest
+from identity_house import ADMIN, CHEAP, PASSWORD, PLACE, House
 
-from telehealth.identity.faults import InvitationOver, LastAdmin
+from telehealth.identity.faults import CodeExpired, InvitationOver, LastAdmin, SignInRefused
+from telehealth.identity.hashing import Hasher
 from telehealth.store.tables import participants, users
 
 
@@ -36,3 +39,43 @@ async def test_two_who_set_up_at_once_make_one_first_admin(house: House) -> None
     )
     assert sum(isinstance(result, InvitationOver) for result in results) == 1
     assert len(await house.rows(users)) == 1
+
+
+class Overtaken(Hasher):
+    """Something else happens while a password is being looked at."""
+
+    def __init__(self, meanwhile: Callable[[], Awaitable[object]]) -> None:
+        super().__init__(CHEAP)
+        self._meanwhile = meanwhile
+
+    async def verify(self, stored: str | None, text: str) -> bool:
+        right = await super().verify(stored, text)
+        await self._meanwhile()
+        return right
+
+
+async def test_a_passcode_replaced_while_it_is_looked_at_opens_nothing(house: House) -> None:
+    ada = await house.enrolled()
+    visit = await house.visit(ada.user)
+    link = await house.link(visit)
+    assert link.passcode is not None
+    cookie, _ = await house.joining.open(link.token.reveal(), **PLACE)
+    house.verifying._hasher = Overtaken(lambda: house.links.new_budget(ADMIN, visit, link.id))
+    with pytest.raises(CodeExpired):
+        await house.joining.verify(cookie.reveal(), link.passcode.reveal(), **PLACE)
+    assert [row["session_hash"] for row in await house.rows(participants)] == [None]
+
+
+@pytest.mark.parametrize("how", ["reset", "disabled"])
+async def test_an_account_reset_or_disabled_during_a_sign_in_is_not_signed_in(house: House, how: str) -> None:
+    ada = await house.enrolled()
+    house.sign_in._hasher = Overtaken(
+        lambda: (
+            house.people.reset(ADMIN, ada.user)
+            if how == "reset"
+            else house.people.change(ADMIN, ada.user, disabled=True)
+        )
+    )
+    with pytest.raises(SignInRefused):
+        await house.sign_in.attempt(ada.login, PASSWORD, house.code_of(ada), **PLACE)
+    assert await house.sessions.of(ada.user) == []

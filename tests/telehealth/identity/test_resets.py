@@ -1,5 +1,7 @@
 """An admin's factors are made void by two others; everybody else's by one."""
 
+from dataclasses import replace
+
 import pytest
 from identity_house import ADMIN, PASSWORD, PLACE, Enrolment_, House
 
@@ -16,11 +18,13 @@ def as_admin(who: Enrolment_) -> Caller:
 
 
 async def three(house: House) -> tuple[Enrolment_, Enrolment_, Enrolment_]:
-    return (
-        await house.enrolled("ann", "admin"),
-        await house.enrolled("ben", "admin"),
-        await house.enrolled("cat", "admin"),
-    )
+    """Admins for long enough to approve."""
+    ann = await house.enrolled("ann", "admin")
+    ben = await house.enrolled("ben", "admin")
+    cat = await house.enrolled("cat", "admin")
+    house.clock.step(days=2)
+    session, _ = await house.sign_in.attempt(cat.login, PASSWORD, house.code_of(cat), **PLACE)
+    return ann, ben, replace(cat, session=session)
 
 
 async def test_one_admin_resets_a_clinician(house: House) -> None:
@@ -51,6 +55,31 @@ async def test_an_admin_is_reset_by_two_others_and_nothing_changes_before(house:
     entries = await house.entries()
     assert entries.count(("user.reset.ask", "done")) == 1
     assert entries.count(("user.reset", "done")) == 1
+
+
+async def test_an_account_made_for_the_approval_approves_nothing(house: House) -> None:
+    ann, ben, cat = await three(house)
+    early = await house.enrolled("puppet", "admin")
+    asked = await house.resets.ask(as_admin(ann), cat.user)
+    assert isinstance(asked, ResetRequest)
+    late = await house.enrolled("later", "admin")
+    for made_for_it in (early, late):
+        with pytest.raises(SecondAdminNeeded):
+            await house.resets.approve(as_admin(made_for_it), asked.id)
+    assert (await house.resets.approve(as_admin(ben), asked.id)).user == cat.user
+
+
+async def test_nobody_takes_an_admins_role_alone_to_reset_them_afterwards(house: House) -> None:
+    ann, ben, cat = await three(house)
+    with pytest.raises(SecondAdminNeeded):
+        await house.people.change(as_admin(ann), cat.user, role="clinician")
+    with pytest.raises(SecondAdminNeeded):
+        await house.people.change(as_admin(ann), cat.user, role="clinician", disabled=True)
+    assert isinstance(await house.resets.ask(as_admin(ann), cat.user), ResetRequest)
+    assert (await house.people.change(as_admin(cat), cat.user, role="clinician")).role == "clinician"
+    assert (await house.people.change(as_admin(ann), cat.user, role="admin")).role == "admin"
+    assert (await house.people.change(ADMIN, cat.user, role="clinician")).role == "clinician"
+    assert (await house.people.change(as_admin(ann), ben.user, role="clinician")).role == "clinician"  # no third to ask
 
 
 async def test_who_is_meant_may_refuse_and_a_day_ends_a_request(house: House) -> None:

@@ -51,6 +51,14 @@ async def test_a_user_enabled_again_does_not_get_the_old_tokens_back(house: Hous
         await house.tokens.resolve(token.reveal(), address=HERE)
 
 
+async def test_a_reset_revokes_the_tokens_too(house: House) -> None:
+    ada = await house.enrolled("ada")
+    _, token = await house.tokens.create(ADMIN, ada.user, "one", ["visits:read"], 30)
+    await house.people.reset(ADMIN, ada.user)
+    with pytest.raises(Unauthenticated):
+        await house.tokens.resolve(token.reveal(), address=HERE)
+
+
 async def test_bad_tokens_are_not_made(house: House) -> None:
     root = await house.enrolled("root", "admin")
     for label, scopes, days in (("x", ["all"], 30), ("x", [], 30), ("x", ["metrics"], 0), ("", ["metrics"], 1)):

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from telehealth.access import command_line
-from telehealth.store.tables import sessions
+from telehealth.store.tables import sessions, users
 from telehealth.web.route import Who
 from telehealth.web.table import ROUTES
 
@@ -153,7 +153,11 @@ async def test_an_admin_is_reset_by_two_others(desk: Desk) -> None:
     ann, _ = await desk.enrolled("admin", "ann")
     ben, _ = await desk.enrolled("admin", "ben")
     cat, meant = await desk.enrolled("admin", "cat")
+    async with desk.house.base.store.begin() as connection:
+        await connection.execute(users.update().values(created_at=desk.house.clock.now() - 2 * DAY))
     async with ann, ben, cat:
+        demoted = await ann.patch(f"/api/v1/users/{meant}", json={"role": "clinician"})
+        await refused(demoted, 403, "second_admin_needed")
         asked = await (await ann.post(f"/api/v1/users/{meant}/reset")).json()
         assert asked["enrolment_url"] is None
         assert (await cat.get("/api/v1/session")).status == 200

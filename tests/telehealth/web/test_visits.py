@@ -107,6 +107,13 @@ async def test_a_patient_comes_in_by_link_passcode_and_details(desk: Desk) -> No
         assert (await (await patient.get("/api/v1/join")).json())["step"] == "device"
         assert (await patient.post("/api/v1/join/details", json=details)).status == 204
         assert (await (await patient.get("/api/v1/join")).json())["details_given"] is True
+        again = await patient.post("/api/v1/join", json={"token": token})
+        assert "visit" not in again.cookies
+        assert ((await again.json())["step"], (await again.json())["details_given"]) == ("device", True)
+        other = (await booked(ada))["link"]["url"].partition("#")[2]
+        async with desk.client(Cookie=f"visit={right.cookies['visit'].value}") as elsewhere:
+            opened = await elsewhere.post("/api/v1/join", json={"token": other})
+            assert (opened.cookies["visit"].value != "", (await opened.json())["step"]) == (True, "code")
         assert (await patient.delete("/api/v1/join")).status == 204
         await refused(await patient.get("/api/v1/join"), 401, "unauthenticated")
 
