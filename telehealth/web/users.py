@@ -9,6 +9,7 @@ from telehealth.errors import NotFound
 from telehealth.identity.faults import (
     EnrolmentCodeWrong,
     InvitationOver,
+    LastAdmin,
     LoginTaken,
     PasswordWeak,
     SecondAdminNeeded,
@@ -247,7 +248,7 @@ ROUTES = (
         body=ChangeUserBody,
         step_up=True,
         scope="users:manage",
-        codes=(NotFound,),
+        codes=(NotFound, LastAdmin, SecondAdminNeeded),
     ),
     Route(
         "POST",
