@@ -53,7 +53,7 @@ partners: $(VENV)/.ready-dev node_modules/.ready-dev  ## what tests need: browse
 	@sh tests/install-partners
 
 test: partners  ## everything, in ten minutes on two cores
-	@node --test tests/state/
+	@node --test tests/state/*.test.js
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not browser" -q
 	@$(BIN)/python -m pytest -m "browser and not slow" -q
 
@@ -69,10 +69,20 @@ static-checks:
 	@lint-imports --no-cache >build.imports 2>&1 && rm build.imports || { cat build.imports; rm build.imports; exit 1; }
 	@npx --no-install tsc --noEmit -p jsconfig.json
 	@mypy --no-error-summary
-	@node --test --test-reporter=dot tests/state/
+	@node --test --test-reporter=dot tests/state/*.test.js
+
+# Rules, states, formats, parsers: what needs no partner and no server. `make test` runs everything.
+FAST = tests/state tests/test_benchmarks.py tests/telehealth/test_access.py tests/telehealth/test_config.py \
+  tests/telehealth/test_log.py tests/telehealth/test_events.py tests/telehealth/audit/test_audit_tree.py \
+  tests/telehealth/audit/test_audit_note.py tests/telehealth/audit/test_audit_log.py tests/telehealth/keys/test_fields.py \
+  tests/telehealth/keys/test_bucket.py tests/telehealth/visits/test_states.py tests/telehealth/visits/test_consent.py \
+  tests/telehealth/web/test_openapi.py tests/telehealth/web/test_http.py tests/recordings/test_envelope.py \
+  tests/recordings/test_certificate.py tests/recordings/test_verdicts.py tests/recordings/test_vectors.py \
+  tests/recordings/test_webm.py tests/signaling/test_signaling_pure.py tests/signaling/rtc/test_rtc_sdp.py \
+  tests/signaling/rtc/test_rtc_packets.py
 
 fast-tests:
-	@$(BIN)/python -m pytest -q -m "not browser and not slow" -p no:cacheprovider
+	@$(BIN)/python -m pytest -q -m "not browser and not slow" -p no:cacheprovider $(FAST)
 
 story: partners  ## one visit from link to certified deletion in real browsers, step by step
 	@$(BIN)/python -m tests.stories.visit

@@ -16,7 +16,8 @@ def test_a_full_disk_stops_the_recording_with_an_alarm_and_leaves_the_call_alone
     with Server(tmp_path, main="tests.faults.full_disk_build") as house, call(house) as held:
         held.record()
         for page in held.pages:
-            expect(page.get_by_text("the server's disk is full")).to_be_visible(timeout=20_000)
+            expect(page.locator("#fault")).to_contain_text("the server's disk is full", timeout=20_000)
+            expect(page.locator("#fault")).to_be_visible()
             expect(page.locator("#light")).to_be_hidden()
         held.goes_on()
         assert {"alarm.recording_fault", "recording.fault"} <= house.events()
