@@ -19,11 +19,12 @@ from telehealth.audit.entry import Code, Entry, Outcome
 from telehealth.clock import Clock, SystemClock
 from telehealth.commands.control import Control
 from telehealth.commands.run import in_house
-from telehealth.config import Config, Server
+from telehealth.config import Config
 from telehealth.demo import Demo
 from telehealth.house import House, open_house
 from telehealth.keys.process import harden_process
 from telehealth.log import get_logger
+from telehealth.sections import Server
 from telehealth.visiting import open_visiting
 from telehealth.visits.texts import languages
 from telehealth.web.metrics import Metrics

@@ -3,20 +3,16 @@
 import os
 import tomllib
 from collections.abc import Mapping
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import ValidationError, model_validator
 
 from telehealth.audit.settings import Audit
 from telehealth.keys.settings import Keys
 from telehealth.secret import Secret
-
-Minutes = Annotated[int, Field(ge=1, le=24 * 60)]
-Port = Annotated[int, Field(ge=0, le=65_535)]
+from telehealth.sections import Mail, Media, Places, Recording, Section, Server, Sessions, Sms, Store, Visits
 
 
 class ConfigRefused(Exception):
@@ -27,154 +23,7 @@ class ConfigRefused(Exception):
         self.faults = faults
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
-
-
-class Server(_Section):
-    host: str = "127.0.0.1"
-    port: Port = 8080
-    public_url: str = ""  # empty: http(s)://host:port
-    tls_certificate: Path | None = None
-    tls_key: Path | None = None
-    trusted_proxies: tuple[str, ...] = ()  # addresses or networks that may set X-Forwarded-For
-    clinic_name: str = "Telehealth"
-    clinic_logo: Path | None = None  # SVG or PNG, ≤ 256 KiB
-    time_zone: str = "UTC"
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
-        for proxy in proxies:
-            ip_network(proxy)
-        return proxies
-
-    @field_validator("public_url")
-    @classmethod
-    def _origin(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if url and (parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/")):
-            raise ValueError('an address without a path, as in "https://visits.example.org"')
-        return url
-
-    @field_validator("time_zone")
-    @classmethod
-    def _zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError('no time zone of that name; as in "Europe/Berlin"') from None
-        return name
-
-    @property
-    def loopback(self) -> bool:
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
-
-
-class Places(_Section):
-    """Database, key store, audit log and recordings are four places."""
-
-    database: str = "sqlite:///data/telehealth.db"  # or postgresql://…
-    keys: Path = Path("data/keys")
-    root_key: Path = Path("data/keys/root.key")
-    audit: Path = Path("data/audit")
-    recordings: Path = Path("data/recordings")
-    one_filesystem_is_meant: bool = False  # beyond loopback, keys beside recordings are refused
-
-
-class Media(_Section):
-    host: str = "127.0.0.1"
-    port: Port = 8081  # one UDP port for every leg
-    public_addresses: tuple[str, ...] = ()  # empty: host
-    stun_urls: tuple[str, ...] = ()  # for browsers in direct calls; none by default
-    turn_urls: tuple[str, ...] = ()
-    turn_secret_file: Path | None = None  # shared secret of coturn (REST credentials)
-    turn_minutes: Minutes = 60
-
-    @field_validator("host")
-    @classmethod
-    def _address(cls, host: str) -> str:
-        ip_address(host)
-        return host
-
-    @field_validator("public_addresses")
-    @classmethod
-    def _addresses(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
-        for address in addresses:
-            if ip_address(address).is_unspecified:
-                raise ValueError("an address that browsers can reach")
-        return addresses
-
-
-class Visits(_Section):
-    early_minutes: Annotated[int, Field(ge=0, le=1440)] = 15  # a link opens that long before the time
-    late_minutes: Annotated[int, Field(ge=0, le=1440)] = 60  # and closes that long after the planned end
-    resume_seconds: Annotated[int, Field(ge=5, le=600)] = 60
-    code_minutes: Annotated[int, Field(ge=1, le=10)] = 10
-    code_tries: Annotated[int, Field(ge=1, le=5)] = 5
-    day_tries: Annotated[int, Field(ge=1, le=20)] = 20
-
-
-class Sessions(_Section):
-    idle_minutes: Minutes = 15
-    absolute_hours: Annotated[int, Field(ge=1, le=12)] = 12
-    step_up_minutes: Annotated[int, Field(ge=1, le=720)] = 10  # how long two factors count for grave acts
-
-
-class Recording(_Section):
-    retention_days: Annotated[int, Field(ge=1)] = 2557  # seven years
-    minimum_days: Annotated[int, Field(ge=0)] = 0
-    grant_seconds: Annotated[int, Field(ge=10, le=60)] = 60
-    starter_lost_seconds: Annotated[int, Field(ge=5, le=60)] = 60
-    sweep_minutes: Minutes = 60
-    scrub_days: Annotated[int, Field(ge=0, le=3650)] = 30  # every sealed file is read again within so many; 0: never
-    backup_days: Annotated[int, Field(ge=0, le=3650)] = 0  # greatest age of a backup of key store or provider
-    least_free_bytes: Annotated[int, Field(ge=0)] = 200_000_000
-
-
-class Store(_Section):
-    """Where sealed recordings end up; captures stay in places.recordings."""
-
-    kind: Literal["disk", "s3"] = "disk"
-    bucket: str = ""
-    endpoint: str = ""  # empty: Amazon's own
-    region: str = "us-east-1"
-    prefix: Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]+/)*$")] = "recordings/"
-    access_key_file: Path | None = None  # both or neither; neither: the machine's role
-    secret_key_file: Path | None = None
-    ca_file: Path | None = None
-
-    def faults(self) -> list[tuple[bool, str]]:
-        """Whether each thing is wrong, and how it is said."""
-        far = not self.endpoint.startswith(("https://", "http://127.0.0.1", "http://localhost"))
-        return [
-            (self.kind == "s3" and not self.bucket, "store.bucket is missing"),
-            (bool(self.endpoint) and far, "store.endpoint must be https://"),
-            (
-                (self.access_key_file is None) != (self.secret_key_file is None),
-                "store.access_key_file and store.secret_key_file go together",
-            ),
-        ]
-
-
-class Mail(_Section):
-    host: str = ""  # empty: e-mail is off
-    port: Port = 587
-    sender: str = ""
-    user: str = ""
-    password_file: Path | None = None
-    security: Literal["starttls", "tls", "none"] = "starttls"  # none: loopback only
-
-
-class Sms(_Section):
-    url: str = ""  # empty: SMS is off; POST {"to", "text"} as JSON
-    token_file: Path | None = None  # sent as Authorization: Bearer
-
-
-class Config(_Section):
+class Config(Section):
     server: Server = Server()
     places: Places = Places()
     keys: Keys = Keys()

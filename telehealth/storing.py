@@ -15,9 +15,10 @@ from recordings.vault.shipping import ShippingVault
 from recordings.vault.store import Vault
 from telehealth.audit.entry import SYSTEM
 from telehealth.base import Base
-from telehealth.config import Config, Store, read_secret
+from telehealth.config import Config, read_secret
 from telehealth.ids import Entropy
 from telehealth.log import get_logger
+from telehealth.sections import Store
 
 if TYPE_CHECKING:
     from telehealth.web.metrics import Metrics

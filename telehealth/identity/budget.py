@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from telehealth.config import Visits
 from telehealth.identity.ports import Fields
+from telehealth.sections import Visits
 from telehealth.store import attempts, links
 from telehealth.store.engine import Connection
 

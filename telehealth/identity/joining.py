@@ -10,7 +10,6 @@ from telehealth.access import Caller
 from telehealth.audit.actions import Action
 from telehealth.audit.entry import Actor, Code, Entry, Outcome
 from telehealth.clock import Clock
-from telehealth.config import Visits
 from telehealth.errors import Malformed
 from telehealth.events import Bus, CodeMinted, ParticipantSignedOut
 from telehealth.identity.budget import Budget
@@ -32,6 +31,7 @@ from telehealth.identity.verifying import CODE_DIGITS, Verified, Verifying
 from telehealth.ids import Entropy, Kind, new_id
 from telehealth.outbox.messages import code_message
 from telehealth.secret import Secret
+from telehealth.sections import Visits
 from telehealth.store import links as rows
 from telehealth.store.engine import Connection, Store
 from telehealth.store.locks import hold

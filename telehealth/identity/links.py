@@ -11,7 +11,6 @@ from telehealth.access import Caller, may
 from telehealth.audit.actions import Action
 from telehealth.audit.entry import Code, Entry, Outcome
 from telehealth.clock import Clock
-from telehealth.config import Visits
 from telehealth.errors import NotFound, WrongState
 from telehealth.events import Bus, CodeVoided, LinkRevoked, VisitChanged
 from telehealth.identity.budget import Budget
@@ -23,6 +22,7 @@ from telehealth.identity.secrets import as_read, new_passcode, new_token, token_
 from telehealth.identity.standing import SENT, LinkState, Window, channel_allowed, state_of
 from telehealth.ids import Entropy, Kind, new_id
 from telehealth.secret import Secret
+from telehealth.sections import Visits
 from telehealth.store import links as rows
 from telehealth.store.engine import Store
 from telehealth.visits.states import OVER

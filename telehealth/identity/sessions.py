@@ -10,7 +10,6 @@ from telehealth.access import Caller, Role, recently_proven
 from telehealth.audit.actions import Action
 from telehealth.audit.entry import Actor, Entry, Outcome
 from telehealth.clock import Clock
-from telehealth.config import Sessions as Limits
 from telehealth.errors import NotFound
 from telehealth.events import Bus, SessionEnded
 from telehealth.identity.devices import device_name
@@ -20,6 +19,7 @@ from telehealth.identity.secrets import new_token, token_hash
 from telehealth.ids import Entropy, Kind, new_id
 from telehealth.log import get_logger
 from telehealth.secret import Secret
+from telehealth.sections import Sessions as Limits
 from telehealth.store import sessions as rows
 from telehealth.store.engine import Connection, Store
 

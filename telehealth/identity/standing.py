@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from telehealth.config import Visits
+from telehealth.sections import Visits
 from telehealth.store.links import Found, LinkRow, VisitFacts
 from telehealth.visits.states import OVER, ParticipantState
 

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from telehealth.config import Mail, Sms, read_secret
+from telehealth.config import read_secret
 from telehealth.outbox.mail import Mailer
 from telehealth.outbox.messages import Message
 from telehealth.outbox.sms import SmsGateway
+from telehealth.sections import Mail, Sms
 
 
 class Carrier(Protocol):

@@ -7,10 +7,10 @@ from email.utils import formatdate, make_msgid
 import aiosmtplib
 from aiosmtplib import SMTPException, SMTPRecipientsRefused, SMTPResponseException, SMTPTimeoutError
 
-from telehealth.config import Mail
 from telehealth.outbox.failure import DeliveryFailed
 from telehealth.outbox.messages import Message
 from telehealth.secret import Secret
+from telehealth.sections import Mail
 
 TIMEOUT_SECONDS = 20.0
 

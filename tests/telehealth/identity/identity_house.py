@@ -12,8 +12,6 @@ from sqlalchemy import insert, select
 from telehealth.access import Caller
 from telehealth.audit.details import FileDetailKeys
 from telehealth.audit.log import AuditLog, Limits
-from telehealth.config import Sessions as SessionLimits
-from telehealth.config import Visits
 from telehealth.events import Bus, CodeMinted, CodeVoided, LinkRevoked, ParticipantSignedOut, SessionEnded
 from telehealth.identity.authenticator import Site
 from telehealth.identity.budget import Budget
@@ -37,6 +35,8 @@ from telehealth.keys.fields import FieldCipher
 from telehealth.outbox.messages import Message
 from telehealth.outbox.outbox import Outbox
 from telehealth.secret import Secret
+from telehealth.sections import Sessions as SessionLimits
+from telehealth.sections import Visits
 from telehealth.store.engine import Store
 from telehealth.store.tables import visits
 from tests.partners.databases import Databases

@@ -20,13 +20,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from icalendar import Calendar
 
-from telehealth.config import Mail, Sms
 from telehealth.outbox.carriers import carriers_of
 from telehealth.outbox.failure import DeliveryFailed
 from telehealth.outbox.mail import Mailer
 from telehealth.outbox.messages import Message, code_message, link_message, unpacked
 from telehealth.outbox.sms import SmsGateway
 from telehealth.secret import Secret
+from telehealth.sections import Mail, Sms
 
 START = datetime(2031, 5, 6, 7, 0, tzinfo=UTC)
 URL = Secret("https://clinic.example/join#secretsecret")

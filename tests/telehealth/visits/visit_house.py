@@ -22,7 +22,6 @@ from telehealth.audit.faults import LogUnavailable
 from telehealth.audit.log import AuditLog, Limits
 from telehealth.clock import SystemClock, rfc3339
 from telehealth.config import Config
-from telehealth.config import Sessions as SessionLimits
 from telehealth.errors import Refusal
 from telehealth.events import Bus
 from telehealth.frames import EncodedFrame, FrameSink, TrackKind
@@ -38,6 +37,7 @@ from telehealth.ids import Kind, new_id
 from telehealth.keys.fields import FieldCipher
 from telehealth.outbox.outbox import Outbox
 from telehealth.secret import Secret
+from telehealth.sections import Sessions as SessionLimits
 from telehealth.store.engine import Store
 from telehealth.visits.booking import Booking, BookingRooms
 from telehealth.visits.live import LiveVisits
