@@ -72,7 +72,7 @@ static-checks:
 	@node --test --test-reporter=dot tests/state/*.test.js
 
 # Rules, states, formats, parsers: what needs no partner and no server. `make test` runs everything.
-FAST = tests/state tests/test_benchmarks.py tests/telehealth/test_access.py tests/telehealth/test_config.py \
+FAST = tests/state tests/test_benchmarks.py tests/telehealth/access/test_bounds.py tests/telehealth/access/test_asks.py tests/telehealth/test_config.py \
   tests/telehealth/test_log.py tests/telehealth/test_events.py tests/telehealth/audit/test_audit_tree.py \
   tests/telehealth/audit/test_audit_note.py tests/telehealth/audit/test_audit_log.py tests/telehealth/keys/test_fields.py \
   tests/telehealth/keys/test_bucket.py tests/telehealth/visits/test_states.py tests/telehealth/visits/test_consent.py \
@@ -87,11 +87,12 @@ fast-tests:
 story: partners  ## one visit from link to certified deletion in real browsers, step by step
 	@$(BIN)/python -m tests.stories.visit
 
-attack: partners  ## tampering, forks and kills against the log, as figures: N= and SEED= as wished
-	@SEED=$(SEED) $(BIN)/python -m benchmarks.attack_audit
+attack: partners  ## forged tokens, codes, links, floods, revocation, tampering with the log: figures; N= and SEED= as wished
+	@SEED=$(SEED) $(BIN)/python -m benchmarks.attack
 
-crash: partners  ## kills the real server while it records, at seeded points: N= and SEED= as wished
-	@SEED=$(SEED) $(BIN)/python -m benchmarks.crash
+crash: partners  ## kills, power cuts and disk faults while the real server records: N= (300: the long run) and SEED= as wished
+	@SEED=$(SEED) $(BIN)/python -m benchmarks.survive
+	@SEED=$(SEED) $(BIN)/python -m benchmarks.deletion
 
 bench: partners  ## figures as JSON lines, peers measured in the same run
 	@SEED=$(SEED) $(BIN)/python -m benchmarks

@@ -25,7 +25,7 @@ from tests.faults.server import Server
 
 _LOUD = ("error", "critical")
 _GLANCE = 0.001  # seconds between looks
-_SETTINGS = {"SESSIONS__STEP_UP_MINUTES": "720"}
+_SETTINGS = {"SESSIONS__STEP_UP_MINUTES": "720", "SESSIONS__IDLE_MINUTES": "720"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,12 @@ async def _opens(keys: KeyStore, row: Mapping[str, Any]) -> bool:
 
 def whole_segments(path: Path) -> int:
     """How many segments of an envelope are there from their first octet to their last."""
-    data, at, count = path.read_bytes(), HEADER_SIZE, 0
+    return whole_segments_in(path.read_bytes())
+
+
+def whole_segments_in(data: bytes) -> int:
+    """The same of its content."""
+    at, count = HEADER_SIZE, 0
     while len(data) - at >= WORD_SIZE:
         at += WORD_SIZE + split_word(memoryview(data)[at : at + WORD_SIZE])[0] + TAG_SIZE
         count += at <= len(data)

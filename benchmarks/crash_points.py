@@ -179,7 +179,7 @@ async def progress(scene: Scene) -> None:
 
 POINTS: dict[str, Point] = {
     point.__name__: point
-    for point in (mid, sealing, delete, recovery, start, flush, part, pause, resume, stop, rewrap, progress)
+    for point in (mid, sealing, delete, recovery, start, flush, part, pause, stop, rewrap, resume, progress)
 }
 
 

@@ -1,22 +1,24 @@
 """The catalogue: which recordings and files there are, in SQL. One transaction per method decides every race."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
 from sqlalchemy.engine import RowMapping
 
 from recordings.partners import FileKind, FinishedFile, KeyedFile, file_name
 from recordings.rows import FileAt, Filter, GrantRow, Page, RecordingRow, RetentionRule, StoredFile, TrackFacts
+from telehealth.access import Kind, Object
 from telehealth.errors import NotFound
+from telehealth.store import care
 from telehealth.store.engine import Store
 from telehealth.store.tables import files, grants, recordings, retention_rules
 from telehealth.store.upsert import insert as upsert
 
 BEING_DELETED = ("deleting", "deleted")
-_RECORDING_NAMES = (("visit", "visit_id"), ("clinician", "clinician_id"), ("size", "bytes"))
+RECORDING_NAMES = (("visit", "visit_id"), ("clinician", "clinician_id"), ("size", "bytes"))
 _GRANT_NAMES = (("recording", "recording_id"), ("user", "user_id"), ("size", "bytes"))
 
 
@@ -39,6 +41,15 @@ class Catalogue:
             raise NotFound
         return _recording(rows[0])
 
+    async def object_of(self, row: RecordingRow, now: datetime) -> Object:
+        """The recording as the rules of access look at it."""
+        async with self._store.read() as connection:
+            circle = (await care.circles(connection, [row.visit], now))[row.visit]
+        patient, held = row.patient_lookup.hex(), row.held_at is not None
+        return Object(
+            Kind.RECORDING, row.id, row.clinician, circle.team, circle.opened, row.visit, patient, None, row.state, held
+        )
+
     async def find(self, wanted: Filter, limit: int, after: str | None) -> Page:
         """One page, newest first; an unknown cursor gives an empty page."""
         query = select(recordings).where(*_conditions(wanted))
@@ -56,19 +67,10 @@ class Catalogue:
         query = select(recordings).where(recordings.c.state.in_(tuple(states)), recordings.c.id > after)
         return [_recording(row) for row in await self._rows(query.order_by(recordings.c.id).limit(limit))]
 
-    async def unfinished_deletions(self) -> list[RecordingRow]:
-        """Deletions that began and whose last entry is not in the log."""
-        query = select(recordings).where(recordings.c.state.in_(BEING_DELETED), recordings.c.deleted_entry.is_(None))
-        return [_recording(row) for row in await self._rows(query.order_by(recordings.c.id))]
-
     async def held(self) -> list[RecordingRow]:
         """Every recording under hold."""
         query = select(recordings).where(recordings.c.held_at.is_not(None))
         return [_recording(row) for row in await self._rows(query)]
-
-    async def count(self, state: str) -> int:
-        rows = await self._rows(select(func.count().label("n")).where(recordings.c.state == state))
-        return int(rows[0]["n"])
 
     async def move(self, recording: str, sources: Sequence[str], target: str, **values: Any) -> bool:
         """Change the state and `values` if it is in one of `sources`; whether it was."""
@@ -90,21 +92,6 @@ class Catalogue:
         condition = and_(recordings.c.id == recording, recordings.c.held_at.is_not(None))
         values = {"held_by": None, "held_at": None, "hold_reason_sealed": None}
         return await self._write(update(recordings).where(condition).values(values)) == 1
-
-    async def mark_deleting(self, recording: str, sources: Sequence[str], **values: Any) -> bool:
-        """Begin deletion if nothing holds it and it is in one of `sources`: the transaction that a hold races with."""
-        condition = and_(
-            recordings.c.id == recording, recordings.c.state.in_(tuple(sources)), recordings.c.held_at.is_(None)
-        )
-        return await self._write(update(recordings).where(condition).values(state="deleting", **values)) == 1
-
-    async def mark_deleted(self, recording: str, **values: Any) -> None:
-        """End a deletion: its certificate, and no share of its files left, in one transaction."""
-        async with self._store.begin() as connection:
-            condition = and_(recordings.c.id == recording, recordings.c.state == "deleting")
-            await connection.execute(update(recordings).where(condition).values(state="deleted", **values))
-            gone = {"state": "gone", "wrapped_share": b""}
-            await connection.execute(update(files).where(files.c.recording_id == recording).values(gone))
 
     async def forget(self, recording: str) -> None:
         """Remove a recording that never stored anything, and its files' rows."""
@@ -157,9 +144,14 @@ class Catalogue:
         await self._write(update(files).where(files.c.id == file).values(**values))
 
     async def files_of(self, recording: str, *, gone: bool = False) -> list[StoredFile]:
-        """Its files in order of creation; those already gone only when asked for."""
-        query = select(files).where(files.c.recording_id == recording)
+        """Its files in order of creation, without exports; those already gone only when asked for."""
+        query = select(files).where(files.c.recording_id == recording, files.c.kind != "export")
         query = query if gone else query.where(files.c.state != "gone")
+        return [_file(row) for row in await self._rows(query.order_by(files.c.created_at, files.c.id))]
+
+    async def export_files(self) -> list[StoredFile]:
+        """The files of exports that are not gone, of every recording."""
+        query = select(files).where(files.c.kind == "export", files.c.state != "gone")
         return [_file(row) for row in await self._rows(query.order_by(files.c.created_at, files.c.id))]
 
     async def sealed_tracks(self, recordings_wanted: Sequence[str]) -> dict[str, list[StoredFile]]:
@@ -180,16 +172,21 @@ class Catalogue:
 
     # Places
 
-    async def to_ship(self, limit: int) -> list[StoredFile]:
-        """Sealed files of sealed recordings that are not elsewhere yet, oldest first."""
+    async def to_ship(self, limit: int, after: StoredFile | None = None) -> list[StoredFile]:
+        """Sealed files of sealed recordings that are not elsewhere yet, oldest first; only those behind `after`."""
         wanted = (files.c.place != "remote", files.c.state == "sealed", recordings.c.state == "sealed")
-        query = select(files).join(recordings).where(*wanted).order_by(files.c.created_at, files.c.id)
+        stays = files.c.kind == "export"  # here, for its short life
+        query = select(files).join(recordings).where(*wanted, ~stays).order_by(files.c.created_at, files.c.id)
+        if after is not None:
+            same = and_(files.c.created_at == after.row.created_at, files.c.id > after.id)
+            query = query.where(or_(files.c.created_at > after.row.created_at, same))
         return [_file(row) for row in await self._rows(query.limit(limit))]
 
     async def placed(self, file: str, place: str) -> bool:
         """Note where a sealed file is; False where it is being deleted."""
         alive = files.c.recording_id.in_(select(recordings.c.id).where(recordings.c.state == "sealed"))
-        return await self._write(update(files).where(files.c.id == file, alive).values(place=place)) == 1
+        wanted = (files.c.id == file, files.c.state == "sealed", alive)
+        return await self._write(update(files).where(*wanted).values(place=place)) == 1
 
     async def remote_among(self, wanted: Sequence[str]) -> set[str]:
         """Which of these files are elsewhere, verified."""
@@ -221,15 +218,15 @@ class Catalogue:
     # Retention
 
     async def rules(self) -> list[RetentionRule]:
-        columns = (retention_rules.c.retention_class, retention_rules.c.days, retention_rules.c.minimum_days)
+        columns = [retention_rules.c[field.name] for field in fields(RetentionRule)]
         return [RetentionRule(**row) for row in await self._rows(select(*columns).order_by(columns[0]))]
 
     async def set_rules(self, rules: Sequence[RetentionRule], by: str | None, at: datetime) -> None:
         """Write all of `rules`; classes not named keep theirs."""
         async with self._store.begin() as connection:
             for rule in rules:
-                values = {"days": rule.days, "minimum_days": rule.minimum_days, "changed_by": by, "changed_at": at}
-                row = upsert(connection, retention_rules).values(retention_class=rule.retention_class, **values)
+                values = asdict(rule) | {"changed_by": by, "changed_at": at}
+                row = upsert(connection, retention_rules).values(values)
                 key = [retention_rules.c.retention_class]
                 await connection.execute(row.on_conflict_do_update(index_elements=key, set_=values))
 
@@ -253,11 +250,14 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
         (wanted.patient, columns.patient_lookup.__eq__),
         (wanted.state, columns.state.__eq__),
     ]
-    return [condition(value) for value, condition in pairs if value is not None]
+    found = [condition(value) for value, condition in pairs if value is not None]
+    if wanted.reach is not None:
+        found.append(care.within(wanted.reach, columns.clinician_id, columns.visit_id))
+    return found
 
 
 def _recording(row: RowMapping) -> RecordingRow:
-    return RecordingRow(**_named(row, _RECORDING_NAMES))
+    return RecordingRow(**named(row, RECORDING_NAMES))
 
 
 def _file(row: RowMapping) -> StoredFile:
@@ -291,10 +291,10 @@ def _file_at(row: RowMapping) -> FileAt:
 
 
 def _grant(row: RowMapping) -> GrantRow:
-    return GrantRow(**_named(row, _GRANT_NAMES))
+    return GrantRow(**named(row, _GRANT_NAMES))
 
 
-def _named(row: RowMapping, names: Sequence[tuple[str, str]]) -> dict[str, Any]:
+def named(row: RowMapping, names: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """Columns by the names they have in `recordings.rows`."""
     values = dict(row)
     return values | {name: values.pop(column) for name, column in names}

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hashlib
 from dataclasses import asdict, dataclass
 from typing import ClassVar
 
@@ -12,9 +13,10 @@ from recordings.canonical import Json, canonical, parse_canonical
 from recordings.manifest import build
 from telehealth.errors import Reason, Refusal
 
-VERSION = 1
-DOMAIN = b"telehealth deletion certificate v1\n"
+VERSION = 2
 _STATUS = ("pending", "final")
+_SCOPE = ("recording", "part")
+_SINCE_2: dict[str, Json] = {"scope": "recording", "participant_id": None, "asked_at": "", "previous_sha256": None}
 
 
 class CertificateRefused(Refusal):
@@ -66,13 +68,16 @@ class ResidualCopy:
 class Certificate:
     """All that is attested. Times are RFC 3339; people, visit and patient are ids or pseudonyms, never names.
 
-    `status`: pending until `effective_after`, then final. `audit_index`, `audit_size`, `audit_root` (hex): the
-    entry of the destruction, and the tree it stands in.
+    `scope`: the whole recording, or the part of `participant_id`. `status`: pending until `effective_after`; the final
+    one names the pending one's bytes in `previous_sha256` (hex). `audit_index`, `audit_size`, `audit_root` (hex): the
+    entry of the destruction, and a tree it stands in.
     """
 
     version: int
     certificate_id: str
     recording_id: str
+    scope: str
+    participant_id: str | None
     visit_id: str
     subject_ids: tuple[str, ...]
     files: tuple[DestroyedFile, ...]
@@ -81,6 +86,7 @@ class Certificate:
     assurance: str
     tool: str
     asked_by: str
+    asked_at: str
     approved_by: str | None
     executed_by: str
     reason: str
@@ -89,6 +95,7 @@ class Certificate:
     destroyed_at: str
     effective_after: str
     status: str
+    previous_sha256: str | None
     read_back: tuple[ReadBack, ...]
     residual: tuple[ResidualCopy, ...]
     audit_index: int
@@ -99,15 +106,15 @@ class Certificate:
 def issue(certificate: Certificate, key: Ed25519PrivateKey) -> bytes:
     """Canonical JSON `{"certificate": …, "public_key": base64, "signature": base64}`.
 
-    Raises ValueError for another version or an unknown status.
+    Raises ValueError for another version, an unknown status or scope.
     """
-    if certificate.version != VERSION or certificate.status not in _STATUS:
+    if certificate.version != VERSION or certificate.status not in _STATUS or certificate.scope not in _SCOPE:
         raise ValueError("this certificate cannot be issued")
-    body = _body(certificate)
+    body: dict[str, Json] = asdict(certificate)
     document: dict[str, Json] = {
         "certificate": body,
         "public_key": base64.b64encode(key.public_key().public_bytes_raw()).decode("ascii"),
-        "signature": base64.b64encode(key.sign(DOMAIN + canonical(body))).decode("ascii"),
+        "signature": base64.b64encode(key.sign(_domain(VERSION) + canonical(body))).decode("ascii"),
     }
     return canonical(document)
 
@@ -115,6 +122,7 @@ def issue(certificate: Certificate, key: Ed25519PrivateKey) -> bytes:
 def verify(data: bytes, public_key: bytes) -> Certificate:
     """The certificate, if these exact bytes were issued under this raw Ed25519 key. Raises CertificateRefused.
 
+    Version 1, which had no parts and no second certificate, is read as well.
     The key must come from elsewhere than the certificate; the one inside only says which one to ask for.
     """
     try:
@@ -123,14 +131,31 @@ def verify(data: bytes, public_key: bytes) -> Certificate:
         if len(document) != 3 or named != base64.b64encode(public_key).decode("ascii"):
             raise CertificateRefused
         signed = base64.b64decode(str(signature), validate=True)
-        Ed25519PublicKey.from_public_bytes(public_key).verify(signed, DOMAIN + canonical(body))
-        certificate = build(Certificate, body)
-        if signature != base64.b64encode(signed).decode("ascii") or certificate.version != VERSION:
+        if not isinstance(body, dict):
             raise CertificateRefused
+        version = body["version"]
+        if type(version) is not int or version not in (1, VERSION):
+            raise CertificateRefused
+        if signature != base64.b64encode(signed).decode("ascii"):
+            raise CertificateRefused
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signed, _domain(version) + canonical(body))
+        certificate = build(Certificate, body if version == VERSION else _as_2(body))
     except (ValueError, KeyError, TypeError, binascii.Error, InvalidSignature, RecursionError):
         raise CertificateRefused from None
     return certificate
 
 
-def _body(certificate: Certificate) -> dict[str, Json]:
-    return asdict(certificate)
+def follows(final: Certificate, pending: bytes) -> bool:
+    """Whether a final certificate is the successor of exactly these bytes."""
+    return final.status == "final" and final.previous_sha256 == hashlib.sha256(pending).hexdigest()
+
+
+def _domain(version: int) -> bytes:
+    return f"telehealth deletion certificate v{version}\n".encode("ascii")
+
+
+def _as_2(body: dict[str, Json]) -> dict[str, Json]:
+    """A body of version 1 with what version 2 says more. Raises ValueError where it says that already."""
+    if _SINCE_2.keys() & body.keys():
+        raise ValueError("fields of another version")
+    return {**body, **_SINCE_2}

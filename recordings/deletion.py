@@ -1,30 +1,28 @@
 """Deleting recordings for good, in steps that can be killed anywhere and run again.
 
 intent in the log → state `deleting` (the one transaction a hold races with) → key material destroyed → evidence kept →
-ciphertext removed → certificate signed and state `deleted` in one transaction → last entry in the log.
+ciphertext removed → certificate signed, and state `deleted` if it is final, in one transaction → last entry in the log.
+A pending certificate's successor is signed when its time has come: then `deleted`, and an entry that names its hash.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
-from recordings import retention
 from recordings.catalogue import Catalogue
 from recordings.claims import Claims
-from recordings.evidence import Certifier, digest_of, gather
+from recordings.deletionstore import DeletionStore
+from recordings.evidence import Certifier, case_of, digest_of, gather
 from recordings.playback import Playback
-from recordings.refusals import Held, TooEarly
-from recordings.retention import Rule
+from recordings.refusals import Held
 from recordings.rows import RecordingRow
-from recordings.rules import Rules, subject
+from recordings.rules import Rules
 from recordings.states import TRANSITIONS, State, Step
 from recordings.vault.store import Vault
+from recordings.wishes import Wish, in_force, refuse_now, said_of
 from telehealth.audit.actions import Action
 from telehealth.audit.entry import SYSTEM, Actor, Code, Entry, Outcome
 from telehealth.audit.log import AuditLog
-from telehealth.clock import Clock, rfc3339
+from telehealth.clock import Clock
 from telehealth.errors import Refusal, WrongState
 from telehealth.keys.fields import FieldCipher
 from telehealth.keys.keystore import KeyStore
@@ -35,21 +33,13 @@ DELETABLE = tuple(state.value for state, step in TRANSITIONS if step is Step.DEL
 MOST_AT_ONCE = 100  # recordings whose key material goes in one change of the key store
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """Who wants a recording gone and why: `reason` is a code, `note` free text for the certificate's file."""
-
-    actor: Actor
-    reason: str
-    note: str | None = None
-
-
 class Deletion:
     """Destroys; a hold always wins, and what is being captured or sealed right now is refused."""
 
     def __init__(
         self,
         catalogue: Catalogue,
+        deletions: DeletionStore,
         keys: KeyStore,
         log: AuditLog,
         vault: Vault,
@@ -61,6 +51,7 @@ class Deletion:
         claims: Claims,
     ) -> None:
         self._catalogue = catalogue
+        self._deletions = deletions
         self._keys = keys
         self._log = log
         self._vault = vault
@@ -80,11 +71,12 @@ class Deletion:
         """
         row = await self._catalogue.recording(recording)
         try:
-            self._refuse(row, await self._rules.of(row))
+            refuse_now(row, await self._rules.of(row), self._clock.now())
             await self.begin(row, wish)
         except Refusal as refusal:
-            detail: dict[str, Code] = {"reason": wish.reason, "code": refusal.code}
-            await self._log.enter_closing(_entry(row, Outcome.REFUSED, wish.actor, detail))
+            await self._log.enter_closing(
+                _entry(row, Outcome.REFUSED, wish.actor, {**wish.detail(), "code": refusal.code})
+            )
             raise
         await self.finish([recording])
         return await self._catalogue.recording(recording)
@@ -92,15 +84,19 @@ class Deletion:
     async def begin(self, row: RecordingRow, wish: Wish) -> None:
         """The intent, durable, then the state. Raises LogUnavailable, Held, WrongState: nothing was destroyed."""
         with self._claims.having(row.id):
-            index = await self._log.enter(_entry(row, Outcome.INTENT, wish.actor, {"reason": wish.reason}))
-            begun = await self._catalogue.mark_deleting(
+            index = await self._log.enter(_entry(row, Outcome.INTENT, wish.actor, wish.detail()))
+            now = self._clock.now()
+            begun = await self._deletions.begin(
                 row.id,
                 DELETABLE,
+                wish.decision,
                 delete_reason=wish.reason,
                 delete_note_sealed=self._note(row.id, wish.note),
-                delete_asked_by=wish.actor.id,
+                delete_asked_by=wish.asker,
+                delete_asked_at=wish.asked_at or now,
+                delete_approved_by=wish.approver,
                 delete_entry=index,
-                delete_rule=_in_force(row, await self._rules.of(row), self._clock.now()),
+                delete_rule=in_force(row, await self._rules.of(row), now),
             )
         if not begun:
             raise Held if (await self._catalogue.recording(row.id)).held_at is not None else WrongState
@@ -118,7 +114,7 @@ class Deletion:
         self._closing = True
 
     async def _finish(self, recordings: Sequence[str] | None) -> int:
-        rows = await self._catalogue.unfinished_deletions()
+        rows = await self._deletions.unfinished()
         rows = rows if recordings is None else [row for row in rows if row.id in set(recordings)]
         done = 0
         faults: list[Exception] = []
@@ -142,15 +138,6 @@ class Deletion:
         code = fault.code if isinstance(fault, Refusal) else type(fault).__name__
         _log.error("deletion.unfinished", recording=row.id, code=code, exc_info=None if is_foreseen else fault)
         faults.append(fault)
-
-    def _refuse(self, row: RecordingRow, rule: Rule) -> None:
-        match retention.may_delete(subject(row), rule, self._clock.now()):
-            case retention.HeldBack():
-                raise Held
-            case retention.TooEarly():
-                raise TooEarly
-            case retention.Unfinished() | retention.Gone():
-                raise WrongState
 
     def _note(self, recording: str, note: str | None) -> bytes | None:
         return self._fields.seal(note, table="recordings", column="delete_note", row=recording) if note else None
@@ -177,7 +164,7 @@ class Deletion:
 
     async def _complete(self, row: RecordingRow) -> None:
         """What follows the destruction, for one recording; every step can be repeated."""
-        if row.state == State.DELETING:
+        if row.certificate is None:
             await self._keep_evidence(row)
             await self._remove_files(row.id)
             await self._certify(row.id)
@@ -201,18 +188,16 @@ class Deletion:
     async def _certify(self, recording: str) -> None:
         row = await self._catalogue.recording(recording)
         files = await self._catalogue.files_of(recording)
-        certificate = self._certifier.certificate(row, files, self._log.head(), self._clock.now())
-        await self._catalogue.mark_deleted(
-            recording,
-            certificate=certificate.blob,
-            deleted_at=certificate.issued_at,
-            effective_after=certificate.effective_after,
+        issued = self._certifier.certificate(case_of(row), files, self._log.head(), self._clock.now())
+        over = {"state": State.DELETED, "deleted_at": issued.issued_at} if issued.is_final else {}
+        await self._deletions.certified(
+            recording, certificate=issued.blob, effective_after=issued.effective_after, **over
         )
 
     async def _conclude(self, row: RecordingRow) -> None:
         """The last entry; killed before it is noted, it stands in the log twice."""
         await self._catalogue.fold()
-        detail: dict[str, Code] = {"reason": row.delete_reason or "", "intent": row.delete_entry or 0}
+        detail = said_of(row.certificate or b"", {"reason": row.delete_reason or "", "intent": row.delete_entry or 0})
         index = await self._log.enter(_entry(row, Outcome.DONE, SYSTEM, detail))
         await self._catalogue.note(row.id, deleted_entry=index)
 
@@ -227,13 +212,3 @@ def _entry(row: RecordingRow, outcome: Outcome, actor: Actor, detail: Mapping[st
         patient=row.patient_lookup.hex(),
         detail=detail,
     )
-
-
-def _in_force(row: RecordingRow, rule: Rule, now: datetime) -> dict[str, Any]:
-    """What the certificate says of the rule, and when the hold was looked at."""
-    return {
-        "class": row.retention_class,
-        "days": rule.days,
-        "minimum_days": rule.minimum_days,
-        "hold_checked_at": rfc3339(now),
-    }

@@ -151,17 +151,39 @@ class SegmentReader:
 
     def open(self, counter: int, framed: Octets) -> Opened:
         """The plaintext of the segment at position `counter`, of exactly these framed bytes."""
+        _, last = self._checked(counter, framed)
+        try:
+            plain = self._keys.cipher.decrypt(self._keys.nonce(counter, last), framed[WORD_SIZE:], self._bound(framed))
+        except InvalidTag:
+            raise SegmentForged from None
+        return Opened(plain, last)
+
+    def open_into(self, counter: int, framed: Octets, buffer: memoryview) -> tuple[int, bool]:
+        """As `open`, into the buffer's first octets: how many they are, and whether the file ends with them.
+
+        Raises MalformedEnvelope for a segment larger than the buffer. What a refused one left there is wiped.
+        """
+        length, last = self._checked(counter, framed)
+        if length > len(buffer):
+            raise MalformedEnvelope
+        nonce, plain = self._keys.nonce(counter, last), buffer[:length]
+        try:
+            self._keys.cipher.decrypt_into(nonce, framed[WORD_SIZE:], self._bound(framed), plain)
+        except InvalidTag:
+            plain[:] = bytes(length)
+            raise SegmentForged from None
+        return length, last
+
+    def _bound(self, framed: Octets) -> bytes:
+        return self._header_hash + framed[:WORD_SIZE]
+
+    def _checked(self, counter: int, framed: Octets) -> tuple[int, bool]:
         if not 0 <= counter < MAX_SEGMENTS or len(framed) < WORD_SIZE + TAG_SIZE:
             raise MalformedEnvelope
         length, last = split_word(framed)
         if len(framed) != WORD_SIZE + length + TAG_SIZE:
             raise MalformedEnvelope
-        associated = self._header_hash + framed[:WORD_SIZE]
-        try:
-            plain = self._keys.cipher.decrypt(self._keys.nonce(counter, last), framed[WORD_SIZE:], associated)
-        except InvalidTag:
-            raise SegmentForged from None
-        return Opened(plain, last)
+        return length, last
 
 
 def split_word(framed: Octets, at: int = 0) -> tuple[int, bool]:

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 
 from recordings.catalogue import Catalogue
+from recordings.deletionstore import LEAVING
 from recordings.rows import RecordingRow
 from recordings.states import State
 from telehealth.access import Action as Act
@@ -29,14 +30,14 @@ class Holds:
         self._log = log
         self._fields = fields
         self._clock = clock
-        self._turn = asyncio.Lock()  # a hold and a release do not interleave in the key store
+        self.turn = asyncio.Lock()  # a hold, a release and a part's destruction do not interleave in the key store
 
     async def hold(self, caller: Caller, recording: str, reason: str) -> RecordingRow:
         """Protect it from now on. Raises NotFound, Forbidden, WrongState once its deletion has begun."""
         require(caller, Act.RECORDINGS_MANAGE)
         row = await self._catalogue.recording(recording)
         sealed = self._fields.seal(reason, table="recordings", column="hold_reason", row=recording)
-        async with self._turn:
+        async with self.turn:
             held = await self._catalogue.mark_held(recording, caller.id, self._clock.now(), sealed)
             if held:
                 await self.follow(await self._catalogue.recording(recording))
@@ -50,10 +51,10 @@ class Holds:
         """End the hold, entered first. Raises NotFound, Forbidden, WrongState where none is, LogUnavailable."""
         require(caller, Act.RECORDINGS_MANAGE)
         row = await self._catalogue.recording(recording)
-        async with self._log.act(_entry(Action.HOLD_RELEASE, Outcome.INTENT, caller, row)), self._turn:
+        async with self._log.act(_entry(Action.HOLD_RELEASE, Outcome.INTENT, caller, row)), self.turn:
             if (await self._catalogue.recording(recording)).held_at is None:
                 raise WrongState
-            await self._keys.release([file.id for file in await self._catalogue.files_of(recording)])
+            await self._keys.release(await self._living(recording))
             await self._catalogue.mark_released(recording)
         return await self._catalogue.recording(recording)
 
@@ -62,14 +63,18 @@ class Holds:
         if row.held_at is None or row.state != State.SEALED:
             return
         try:
-            await self._keys.hold([file.id for file in await self._catalogue.files_of(row.id)])
+            await self._keys.hold(await self._living(row.id))
         except Refusal as refusal:
             _log.error("hold.keys_not_moved", recording=row.id, code=refusal.code)
+
+    async def _living(self, recording: str) -> list[str]:
+        """Its files, but for those of a part that is being destroyed."""
+        return [file.id for file in await self._catalogue.files_of(recording) if file.state != LEAVING]
 
     async def follow_all(self) -> None:
         """At start and at each sweep: bring the key store up to the rows."""
         for row in await self._catalogue.held():
-            async with self._turn:
+            async with self.turn:
                 await self.follow(await self._catalogue.recording(row.id))
 
     def reason_of(self, row: RecordingRow) -> str | None:

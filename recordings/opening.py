@@ -1,6 +1,5 @@
 """Reading envelopes: as a stream, whole, as the valid prefix of an interrupted file, or by byte range. Pure."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from recordings.envelope import (
@@ -152,21 +151,16 @@ def range_plan(size: int, start: int, end: int) -> RangePlan:
     return RangePlan(first, count, HEADER_SIZE + first * _STRIDE, length, start % SEALED_SEGMENT, end - start, total)
 
 
-def open_range(reader: SegmentReader, plan: RangePlan, framed: Octets) -> Iterator[bytes]:
-    """The plaintext a plan asked for, segment by segment; each is checked for its place, size and last flag first.
-
-    A segment is opened when it is asked for; what is wrong with it is raised then, and none of it was given.
-    """
+def open_range(reader: SegmentReader, plan: RangePlan, framed: Octets) -> memoryview:
+    """The plaintext a plan asked for, all of it or none; each segment is checked for its place, size and last flag."""
     if len(framed) != plan.length:
         raise FileTruncated
-    view = memoryview(framed)
-    skip, left = plan.skip, plan.take
+    view, plain = memoryview(framed), memoryview(bytearray(plan.count * SEALED_SEGMENT))
     for index in range(plan.count):
         number = plan.first + index
-        opened = reader.open(number, view[index * _STRIDE : (index + 1) * _STRIDE])
+        room = plain[index * SEALED_SEGMENT : (index + 1) * SEALED_SEGMENT]
+        length, last = reader.open_into(number, view[index * _STRIDE : (index + 1) * _STRIDE], room)
         is_final = number == plan.total - 1
-        if opened.last != is_final or (not is_final and len(opened.plain) != SEALED_SEGMENT):
+        if last != is_final or (not is_final and length != SEALED_SEGMENT):
             raise MalformedEnvelope
-        wanted = opened.plain[skip : skip + left]  # a whole segment is not copied
-        skip, left = 0, left - len(wanted)
-        yield wanted
+    return plain[plan.skip : plan.skip + plan.take]

@@ -16,9 +16,15 @@ class FileKind(StrEnum):
     CAPTURE = "capture"
     TRACK = "track"
     MANIFEST = "manifest"
+    EXPORT = "export"  # made for leaving, short-lived; also what is laid aside while it is made
 
 
-_ENDING = {FileKind.CAPTURE: "capture", FileKind.TRACK: "sealed", FileKind.MANIFEST: "manifest"}
+_ENDING = {
+    FileKind.CAPTURE: "capture",
+    FileKind.TRACK: "sealed",
+    FileKind.MANIFEST: "manifest",
+    FileKind.EXPORT: "export",
+}
 
 
 def file_name(file_id: str, kind: FileKind) -> str:

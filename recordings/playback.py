@@ -1,11 +1,12 @@
 """Playing sealed recordings: short grants, entered in the log before a key is released, and byte ranges under them."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from recordings.catalogue import Catalogue
 from recordings.coverage import Coverage
+from recordings.envelope import Octets
 from recordings.refusals import GrantNeeded, NotPlayable, RangeNotSatisfiable, TooManyGrants
 from recordings.rows import GrantRow, RecordingRow, StoredFile
 from recordings.sealed import OpenFile
@@ -15,13 +16,15 @@ from telehealth import access
 from telehealth.access import Caller, require
 from telehealth.audit.actions import Action
 from telehealth.audit.entry import SYSTEM, Actor, Code, Entry, Outcome
+from telehealth.audit.faults import LogUnavailable
 from telehealth.audit.log import AuditLog
 from telehealth.clock import Clock
-from telehealth.errors import NotFound
+from telehealth.errors import NotFound, Refusal
 from telehealth.ids import Kind, new_id
 from telehealth.keys.keystore import KeyStore
 
 MOST_GRANTS = 32  # open at once, for one person
+EndOf = Callable[[str], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class _Live:
     row: GrantRow
     actor: Actor
     session: str | None
+    visit: str
     expires_at: datetime
     tracks: Mapping[str, OpenFile]
     size: int = 0
@@ -62,6 +66,11 @@ class Playback:
         self._clock = clock
         self._term = timedelta(seconds=seconds)
         self._live: dict[str, _Live] = {}
+        self._others: list[EndOf] = []
+
+    def also_end(self, end: EndOf) -> None:
+        """What else of a recording has to end, and be gone, before its keys are destroyed."""
+        self._others.append(end)
 
     async def grant(self, caller: Caller, recording: str, purpose: str) -> Grant:
         """Open a sealed recording's tracks for this person and session.
@@ -69,7 +78,8 @@ class Playback:
         Raises NotFound, Forbidden, NotPlayable, TooManyGrants, LogUnavailable and what the key store refuses with.
         """
         row = await self._catalogue.recording(recording)
-        require(caller, access.Action.RECORDINGS_PLAY, owner=row.clinician)
+        thing = await self._catalogue.object_of(row, self._clock.now())
+        verdict = require(caller, access.Action.RECORDINGS_PLAY, thing, purpose=purpose)
         if row.state != State.SEALED:
             raise NotPlayable
         if sum(live.row.user == caller.id for live in self._live.values()) >= MOST_GRANTS:
@@ -77,17 +87,24 @@ class Playback:
         now = self._clock.now()
         mine = GrantRow(new_id(Kind.GRANT), recording, caller.id, purpose, now, now + self._term, None, 0, 0)
         intent = _entry(Action.PLAYBACK_GRANT, Outcome.INTENT, caller.actor(), row, mine)
+        intent = replace(intent, detail={**intent.detail, **access.told(verdict)})
         async with self._log.act(intent):  # durable before any key is asked for
             tracks = await self._open_tracks(row)
             await self._catalogue.add_grant(mine)
-            live = _Live(mine, caller.actor(), caller.session, mine.expires_at, tracks)
+            live = _Live(mine, caller.actor(), caller.session, row.visit, mine.expires_at, tracks)
             self._live[mine.id] = live
             await self._refuse_if_deleting(live)
+            await self._refuse_if_taken_away(caller, live, row)
         return Grant(mine.id, recording, mine.expires_at, tuple(tracks))
 
     async def renew(self, caller: Caller, grant: str) -> datetime:
-        """Another term from now on. Raises GrantNeeded once it ended, or for somebody else's."""
-        live = self._mine(caller, grant)
+        """Another term from now on, if the rules still allow it.
+
+        Raises GrantNeeded once it ended, or for somebody else's; and as `grant`.
+        """
+        live = self._playing(caller, grant)
+        thing = await self._catalogue.object_of(await self._catalogue.recording(live.row.recording), self._clock.now())
+        require(caller, access.Action.RECORDINGS_PLAY, thing, purpose=live.row.purpose)
         live.expires_at = self._clock.now() + self._term
         counts = {"expires_at": live.expires_at, "bytes": live.size, "ranges": live.ranges}
         await self._catalogue.change_grant(grant, **counts)
@@ -97,13 +114,13 @@ class Playback:
         """Give the grant back. Raises GrantNeeded for one that is not the caller's or has ended."""
         await self._end(self._mine(caller, grant), "closed")
 
-    def read_range(self, caller: Caller, grant: str, track: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
-        """Octets start..end (end exclusive, cut at the track's end) of a track, in pieces of at most 192 KiB.
+    def read_range(self, caller: Caller, grant: str, track: str, start: int, end: int) -> AsyncGenerator[Octets, None]:
+        """Octets start..end (end exclusive, cut at the track's end) of a track, in pieces of at most 512 KiB.
 
         Raises at once GrantNeeded, NotFound for a foreign track, RangeNotSatisfiable. The pieces raise GrantNeeded
         when the grant ends underway, and SegmentForged or FileTruncated before any octet whose tag failed.
         """
-        live = self._mine(caller, grant)
+        live = self._playing(caller, grant)
         file = _track(live, track)
         if not 0 <= start < min(end, file.size):
             raise RangeNotSatisfiable
@@ -112,17 +129,26 @@ class Playback:
 
     def size(self, caller: Caller, grant: str, track: str) -> int:
         """A track's size in octets. Raises GrantNeeded, NotFound."""
-        return _track(self._mine(caller, grant), track).size
+        return _track(self._playing(caller, grant), track).size
 
     async def end_all(
-        self, *, recording: str | None = None, user: str | None = None, session: str | None = None
+        self,
+        *,
+        recording: str | None = None,
+        user: str | None = None,
+        session: str | None = None,
+        visit: str | None = None,
     ) -> None:
-        """End the grants of a recording, a person or a session now: their keys are dropped and streams break off."""
-        wanted = {"recording": recording, "user": user, "session": session}
+        """End the grants of a recording, person, session or visit now: their keys are dropped and streams break off."""
+        wanted = {"recording": recording, "user": user, "session": session, "visit": visit}
         for live in list(self._live.values()):
-            having = {"recording": live.row.recording, "user": live.row.user, "session": live.session}
+            having = {"session": live.session, "recording": live.row.recording}
+            having |= {"user": live.row.user, "visit": live.visit}
             if all(value is None or having[name] == value for name, value in wanted.items()):
                 await self._end(live, "revoked")
+        if recording is not None:
+            for end in self._others:
+                await end(recording)
 
     async def expire(self) -> int:
         """End the grants whose term is over; how many."""
@@ -148,6 +174,12 @@ class Playback:
         """End every grant."""
         await self.end_all()
 
+    def _playing(self, caller: Caller, grant: str) -> _Live:
+        """A grant that may be used: nothing is watched while the log is down. Raises GrantNeeded, LogUnavailable."""
+        if not self._log.healthy:
+            raise LogUnavailable
+        return self._mine(caller, grant)
+
     def _mine(self, caller: Caller, grant: str) -> _Live:
         live = self._live.get(grant)
         if live is None or live.ended or (live.row.user, live.session) != (caller.id, caller.session):
@@ -162,11 +194,22 @@ class Playback:
 
     async def _refuse_if_deleting(self, live: _Live) -> None:
         """A deletion that began while the keys were being opened may not have seen this grant to end it."""
-        if (await self._catalogue.recording(live.row.recording)).state != State.SEALED:
+        recording = live.row.recording
+        sealed = {file.id for file in await self._catalogue.files_of(recording) if file.is_sealed_track}
+        if (await self._catalogue.recording(recording)).state != State.SEALED or not live.tracks.keys() <= sealed:
             await self._end(live, "revoked")
             raise NotPlayable
 
-    async def _chunks(self, live: _Live, file: OpenFile, start: int, end: int) -> AsyncGenerator[bytes, None]:
+    async def _refuse_if_taken_away(self, caller: Caller, live: _Live, row: RecordingRow) -> None:
+        """Whoever left the visit's circle while the keys were being opened had no grant yet that could be ended."""
+        try:
+            thing = await self._catalogue.object_of(row, self._clock.now())
+            require(caller, access.Action.RECORDINGS_PLAY, thing, purpose=live.row.purpose)
+        except Refusal:
+            await self._end(live, "revoked")
+            raise
+
+    async def _chunks(self, live: _Live, file: OpenFile, start: int, end: int) -> AsyncGenerator[Octets, None]:
         at, track = start, file.id
         pieces = file.chunks(start, end)
         try:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 from recordings.catalogue import Catalogue
+from recordings.deletionstore import LEAVING
 from recordings.rows import FileAt
 from recordings.states import State
 from recordings.vault.shipping import ShippingVault, sizes_of
@@ -95,7 +96,7 @@ class Reconciler:
         shares = await self._keys.file_ids()
         rows = await self._catalogue.inventory()
         known = {row.id for row in rows}
-        kept = {row.id for row in rows if row.recording_state != State.DELETING}
+        kept = {row.id for row in rows if row.recording_state != State.DELETING and row.state != LEAVING}
         whole = [row for row in rows if _is_whole(row)]
         return Discord(
             files_without_row=_ids(sizes) - known,

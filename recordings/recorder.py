@@ -1,14 +1,15 @@
 """Recordings under way: begun when disk, keys and log are sound, and ended by one finaliser whatever ends them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from recordings import facts
 from recordings.capture import Capture, CaptureResult, NotRecorded, RecorderBroken, Rhythm
 from recordings.catalogue import Catalogue
 from recordings.claims import Claims
+from recordings.insist import insist
 from recordings.ports import ConsentFact, Party, RecordingListener
 from recordings.progress import NotedLedger
 from recordings.refusals import DiskFull, KeysUnavailable
@@ -30,7 +31,7 @@ from telehealth.log import get_logger
 
 _log = get_logger(__name__)
 _RUNNING = (State.CAPTURING, State.PAUSED)
-_RETRY_SECONDS = 1.0
+_ABANDONED_WITHIN = 0.5  # seconds that a refusal waits until nothing is left
 
 AskKey = Callable[[str, str], None]  # recording, participant: send a key frame, please
 
@@ -106,18 +107,19 @@ class Recorder:
         async with self._log.act(entry):
             if await self._vault.free_bytes() < self._rhythm.least_free:
                 raise DiskFull
-            await self._catalogue.add(
-                id=recording,
-                visit_id=visit,
-                clinician_id=clinician,
-                patient_lookup=patient_lookup,
-                retention_class=retention_class,
-                started_at=self._clock.now(),
-                facts=known,
-            )
             self._claims.take(recording)
-            people = [party.participant for party in parties]
-            capture = await self._started(recording, visit, retention_class, people, ask_key)
+            async with self._whole_or_not(recording):
+                await self._catalogue.add(
+                    id=recording,
+                    visit_id=visit,
+                    clinician_id=clinician,
+                    patient_lookup=patient_lookup,
+                    retention_class=retention_class,
+                    started_at=self._clock.now(),
+                    facts=known,
+                )
+                people = [party.participant for party in parties]
+                capture = await self._started(recording, visit, retention_class, people, ask_key)
             self._live[recording] = _Live(recording, entry, known, capture, listener)
         return recording
 
@@ -179,30 +181,30 @@ class Recorder:
                 rhythm=self._rhythm,
             )
         except VaultFull as fault:
-            await self._abandon(recording)
             raise DiskFull from fault
         except VaultFailed:
-            await self._abandon(recording)
             raise
         except Refusal as fault:
-            await self._abandon(recording)
             raise KeysUnavailable from fault
+
+    @asynccontextmanager
+    async def _whole_or_not(self, recording: str) -> AsyncIterator[None]:
+        """What fails inside leaves nothing of the recording, also where a row was written and it was not told so."""
+        try:
+            yield
         except BaseException:
-            self._tasks.start(self._abandon(recording), f"abandon {recording}")
+            step = insist(self._closing, "recording.not_abandoned", recording, lambda: self._abandon(recording))
+            abandoning = self._tasks.start(step, f"abandon {recording}")
+            await asyncio.wait({abandoning}, timeout=_ABANDONED_WITHIN)  # else it goes on by itself
             raise
 
     async def _abandon(self, recording: str) -> None:
-        """Leave nothing of a recording that never began; what cannot go now goes with the next recovery."""
-        try:
-            files = [file.id for file in await self._catalogue.files_of(recording)]
-            if files:
-                await self._keys.destroy(files)
-            await self._catalogue.forget(recording)
-        except Refusal as fault:
-            _log.warning("recording.not_abandoned", recording=recording, code=fault.code)
-            await self._catalogue.move(recording, _RUNNING, State.INTERRUPTED, interrupted=True, stop_reason="failed")
-        finally:
-            self._claims.give_back(recording)
+        """Leave nothing of a recording that never began; can be repeated."""
+        files = [file.id for file in await self._catalogue.files_of(recording)]
+        if files:
+            await self._keys.destroy(files)
+        await self._catalogue.forget(recording)
+        self._claims.give_back(recording)
 
     def _running(self, recording: str) -> _Live:
         live = self._live.get(recording)
@@ -237,7 +239,7 @@ class Recorder:
         except Exception:  # noqa: BLE001  # logged; recovery makes of the files what can be made
             _log.error("recording.not_stopped", recording=live.id, exc_info=True)
             result = CaptureResult(live.id, (), reason, self._clock.now(), self._clock.now(), None, RecorderBroken.code)
-        await self._insist(live.id, lambda: self._note_end(live, result))
+        await insist(self._closing, "recording.end_not_noted", live.id, lambda: self._note_end(live, result))
         del self._live[live.id]
         self._claims.give_back(live.id)
         self._sealer.start(live.id, live.listener.sealed)
@@ -263,20 +265,6 @@ class Recorder:
             stopped_at=result.ended_at,
             facts=facts.ended(live.facts, result.cut, rfc3339(result.ended_at)),
         )
-
-    async def _insist(self, recording: str, step: Callable[[], Awaitable[None]]) -> None:
-        """Repeat a step until it succeeds; while closing try once: then recovery does it at the next start."""
-        while True:
-            try:
-                await step()
-                return
-            except Exception as fault:  # noqa: BLE001  # whatever it is, the end must be noted; logged
-                code = fault.code if isinstance(fault, Refusal) else type(fault).__name__
-                _log.error("recording.end_not_noted", recording=recording, code=code)
-            if self._closing.is_set():
-                return
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._closing.wait(), _RETRY_SECONDS)
 
     async def _enter(self, live: _Live, action: Action, detail: dict[str, Code]) -> None:
         await self._log.enter_closing(_entry(live, action, detail))

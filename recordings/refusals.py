@@ -33,6 +33,12 @@ class TooEarly(Refusal):
     message = "This recording has to be kept longer."
 
 
+class LastPart(Refusal):
+    code = "last_part"
+    reason = Reason.CONFLICT
+    message = "Nothing of anybody else would be left: delete the recording instead."
+
+
 class NotPlayable(Refusal):
     code = "not_playable"
     reason = Reason.CONFLICT

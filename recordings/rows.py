@@ -7,6 +7,7 @@ from typing import Any
 
 from recordings.manifest import Track
 from recordings.partners import FileKind, KeyedFile
+from telehealth.access import Reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,49 @@ class RecordingRow:
     deleted_at: datetime | None
     effective_after: datetime | None
     certificate: bytes | None
+    final_certificate: bytes | None
+    final_entry: int | None
+    delete_approved_by: str | None
+    delete_asked_at: datetime | None
     facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRow:
+    """A wish to destroy a recording, or (`participant`) a part of it, that another person has to approve."""
+
+    id: str
+    recording: str
+    participant: str | None
+    reason: str
+    note_sealed: bytes | None
+    asked_by: str
+    asked_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PartRow:
+    """One participant's part of a recording, destroyed or on its way; `files` are those that go."""
+
+    id: str
+    recording: str
+    participant: str
+    reason: str
+    note_sealed: bytes | None
+    asked_by: str
+    asked_at: datetime
+    approved_by: str | None
+    rule: Mapping[str, Any]
+    entry: int
+    files: Sequence[str]
+    destruction: Mapping[str, Any] | None
+    destroyed_at: datetime | None
+    effective_after: datetime | None
+    certificate: bytes | None
+    final_certificate: bytes | None
+    done_entry: int | None
+    final_entry: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +167,17 @@ class GrantRow:
 
 @dataclass(frozen=True, slots=True)
 class RetentionRule:
-    """Recordings of a class are deleted after `days`, and never asked away before `minimum_days`."""
+    """Recordings of a class are deleted after `days`, and never asked away before `minimum_days`.
+
+    `before_…`: what was in force until `changed_at`.
+    """
 
     retention_class: str
     days: int
     minimum_days: int
+    before_days: int | None = None
+    before_minimum_days: int | None = None
+    changed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +190,7 @@ class Filter:
     visit: str | None = None
     patient: bytes | None = None
     state: str | None = None
+    reach: Reach | None = None  # who asks sees no more than this; None: everything
 
 
 @dataclass(frozen=True, slots=True)

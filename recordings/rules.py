@@ -1,6 +1,8 @@
 """How long recordings are kept: one rule for each retention class, changed by admins and entered in the log."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from recordings.catalogue import Catalogue
 from recordings.retention import Rule, Subject
@@ -15,6 +17,7 @@ from telehealth.clock import Clock
 from telehealth.errors import Malformed
 
 DEFAULT_CLASS = "visit"
+SHORTER_AFTER = timedelta(days=7)  # nobody makes recordings due, or asks them away, by one change of a rule
 
 
 class Rules:
@@ -39,21 +42,37 @@ class Rules:
 
     async def in_force(self) -> Callable[[RecordingRow], Rule]:
         """The rules of this moment, for looking at many recordings."""
-        rules = {rule.retention_class: Rule(rule.days, rule.minimum_days) for rule in await self._catalogue.rules()}
+        now = self._clock.now()
+        rules = {rule.retention_class: in_force(rule, now) for rule in await self._catalogue.rules()}
         return lambda row: rules.get(row.retention_class, self._default)
 
     async def change(self, caller: Caller, rules: Sequence[RetentionRule]) -> list[RetentionRule]:
-        """Put these rules in force, entered first. Raises Forbidden, Malformed (a term below its minimum)."""
+        """Put these rules in force, entered first; what they shorten holds for a week more.
+
+        Raises Forbidden, Malformed (a term below its minimum).
+        """
         require(caller, Act.RETENTION_WRITE)
         for rule in rules:
             if not (rule.retention_class and rule.days >= 1 and 0 <= rule.minimum_days <= rule.days):
                 raise Malformed("rules")
         for rule in rules:
             await self._log.enter(_entry(caller.actor(), Outcome.INTENT, rule))
-        await self._catalogue.set_rules(rules, caller.id, self._clock.now())
+        now = self._clock.now()
+        before = {rule.retention_class: in_force(rule, now) for rule in await self._catalogue.rules()}
+        known = [(rule, before.get(rule.retention_class, self._default)) for rule in rules]
+        kept = [replace(rule, before_days=old.days, before_minimum_days=old.minimum_days) for rule, old in known]
+        await self._catalogue.set_rules(kept, caller.id, now)
         for rule in rules:
             await self._log.enter_closing(_entry(caller.actor(), Outcome.DONE, rule))
         return await self.all()
+
+
+def in_force(rule: RetentionRule, now: datetime) -> Rule:
+    """The rule as it counts now: for a while after a change, the longer of old and new. Pure."""
+    is_fresh = rule.changed_at is not None and now < rule.changed_at + SHORTER_AFTER
+    if not is_fresh or rule.before_days is None or rule.before_minimum_days is None:
+        return Rule(rule.days, rule.minimum_days)
+    return Rule(max(rule.days, rule.before_days), max(rule.minimum_days, rule.before_minimum_days))
 
 
 def _entry(actor: Actor, outcome: Outcome, rule: RetentionRule) -> Entry:

@@ -174,8 +174,9 @@ class Scrub:
 
     async def _damaged(self, file: StoredFile, damage: Refusal) -> None:
         recording = await self._catalogue.recording(file.row.recording_id)
-        if recording.state != State.SEALED:
-            return  # it is being deleted
+        sealed = {one.id for one in await self._catalogue.files_of(recording.id) if one.state == "sealed"}
+        if recording.state != State.SEALED or file.id not in sealed:
+            return  # it is being deleted, or that part of it
         self.figures.damaged += 1
         _log.error("recording.damaged", recording=recording.id, file=file.id, code=damage.code)
         detail: dict[str, Code] = {"code": damage.code}

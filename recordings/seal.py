@@ -94,7 +94,7 @@ async def seal(order: SealOrder, place: Place) -> Sealed:
         clocks += _evidence(voice, plan)
     sources = tuple(source for voice in voices for source in voice.sources)
     manifest = _manifest(order, heard, origin, tuple(tracks), tuple(gaps), tuple(clocks), sources)
-    row, finished = await _seal_manifest(manifest, place)
+    row, finished = await seal_manifest(manifest, place)
     await place.forget([file.row for file in order.captures])
     return Sealed(manifest, row, finished)
 
@@ -146,7 +146,8 @@ async def _seal_track(voice: _Voice, plan: Plan, film: Film, place: Place) -> Tr
     return track
 
 
-async def _seal_manifest(manifest: Manifest, place: Place) -> tuple[KeyedFile, FinishedFile]:
+async def seal_manifest(manifest: Manifest, place: Place) -> tuple[KeyedFile, FinishedFile]:
+    """Write a manifest as a sealed file under a key of its own, and tell the ledger."""
     file: NewFile = await place.new_file(FileKind.MANIFEST, None)
     writer = await SealedWriter.begin(place, file)
     try:

@@ -15,6 +15,7 @@ from recordings.recover import AlreadySealed, Kept, recover
 from recordings.rows import RecordingRow
 from recordings.states import State
 from recordings.tasks import Tasks
+from recordings.vault.home import VaultAway
 from recordings.vault.store import Vault
 from telehealth.audit.actions import Action
 from telehealth.audit.entry import SYSTEM, Code, Entry, Outcome
@@ -27,6 +28,7 @@ from telehealth.log import get_logger
 _log = get_logger(__name__)
 AT_ONCE = 2  # seals under way; more wait in order
 RETRY_SECONDS = (1.0, 5.0, 30.0, 120.0, 600.0)  # the last one again and again
+AWAY_SECONDS = 5.0  # between looks for a vault that is away
 _WAITING = (State.SEALING, State.INTERRUPTED)
 _BROKEN_OFF = (State.CAPTURING, State.PAUSED)
 
@@ -86,38 +88,45 @@ class Sealer:
     async def _until_sealed(self, recording: str, told: Callable[[str], None]) -> None:
         attempts = 0
         while not self._closing.is_set():
-            if await self._tried(recording, attempts):
+            fault = await self._tried(recording)
+            if fault is None:
                 if (await self._catalogue.recording(recording)).state == State.SEALED:
                     told(recording)
                 return
-            delay = RETRY_SECONDS[min(attempts, len(RETRY_SECONDS) - 1)]
-            attempts += 1
+            if isinstance(fault, VaultAway):  # somebody mounts it at any time: looked for often, said once
+                delay = AWAY_SECONDS
+                attempts = attempts or self._logged(recording, 1, fault)
+            else:
+                delay = RETRY_SECONDS[min(attempts, len(RETRY_SECONDS) - 1)]
+                attempts = self._logged(recording, attempts + 1, fault)
             try:
                 await asyncio.wait_for(self._closing.wait(), delay)
             except TimeoutError:
                 continue  # the delay is over
 
-    async def _tried(self, recording: str, attempts: int) -> bool:
-        """Whether nothing is left to do."""
+    async def _tried(self, recording: str) -> Exception | None:
+        """What it failed of; None where nothing is left to do."""
         async with self._slots:
             try:
                 with self._claims.having(recording):
                     await self._seal(recording)
             except Exception as fault:  # noqa: BLE001  # whatever it is, it is logged and tried again
-                self._log_failure(recording, attempts + 1, fault)
-                return False
-        return True
+                return fault
+        return None
 
-    def _log_failure(self, recording: str, attempts: int, fault: Exception) -> None:
+    def _logged(self, recording: str, attempts: int, fault: Exception) -> int:
+        """Log a failed attempt; its number."""
         if isinstance(fault, Refusal):
             _log.error("seal.refused", recording=recording, code=fault.code, attempts=attempts)
         else:
             _log.error("seal.failed", recording=recording, attempts=attempts, exc_info=fault)
+        return attempts
 
     async def _seal(self, recording: str) -> None:
         row = await self._catalogue.recording(recording)
         if row.state not in _WAITING:
             return
+        await self._vault.free_bytes()  # raises VaultAway: captures that are out of sight are not sealed empty
         ledger = NotedLedger(self._catalogue, self._log, self._tasks, row.id, row.visit)
         day = row.started_at.date()
         place = Place(row.id, day, row.retention_class, self._vault, self._keys, ledger, self._clock)

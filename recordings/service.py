@@ -6,41 +6,26 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from recordings.capture import Rhythm
-from recordings.catalogue import Catalogue
-from recordings.claims import Claims
-from recordings.deletion import Deletion, Wish
-from recordings.evidence import Certifier
-from recordings.holds import Holds
-from recordings.playback import Grant, Playback
+from recordings.envelope import Octets
+from recordings.playback import Grant
 from recordings.ports import ConsentFact, Party, RecordingListener
-from recordings.recorder import AskKey, Recorder
+from recordings.recorder import AskKey
 from recordings.refusals import NotPlayable
-from recordings.rounds import Rounds
 from recordings.rows import RecordingRow, RetentionRule
-from recordings.rules import DEFAULT_CLASS, Rules
-from recordings.scrub import Scrub
-from recordings.sealer import Sealer
-from recordings.settings import Settings
+from recordings.rules import DEFAULT_CLASS
 from recordings.states import State
-from recordings.sweeper import Report, Sweeper
-from recordings.tasks import Tasks
-from recordings.vault.store import Vault
+from recordings.sweeper import Report
 from recordings.verifying import Verification, verify_recording
-from recordings.views import NamesOf, PageView, RecordingView, Views, Wanted
+from recordings.views import PageView, RecordingView, Wanted
+from recordings.wiring import Wired
+from recordings.wishes import Wish
 from telehealth.access import Action as Act
-from telehealth.access import Caller, only_own, require
+from telehealth.access import Caller, Object, reach, require
 from telehealth.audit.actions import Action
-from telehealth.audit.entry import Entry, Outcome
-from telehealth.audit.log import AuditLog
-from telehealth.clock import Clock
-from telehealth.errors import NotFound
+from telehealth.audit.entry import SYSTEM, Entry, Outcome
 from telehealth.frames import FrameSink
-from telehealth.keys.fields import FieldCipher
-from telehealth.keys.keystore import KeyStore
-from telehealth.secret import Secret
-from telehealth.store.engine import Store
 
+_EXPORT_TICK = 60.0  # seconds between looks for exports whose life is over
 _GRANT_TICK, _CLOSING_PATIENCE = 5.0, 5.0  # seconds between looks for ended grants; for a deletion under way
 
 
@@ -48,50 +33,13 @@ def _nobody(_recording: str, _participant: str) -> None:
     """No leg to ask for a key frame."""
 
 
-class RecordingService:
+class RecordingService(Wired):
     """Made by its owner on a running loop; `start` once, `close` last. All methods are called on the event loop."""
-
-    def __init__(
-        self,
-        *,
-        store: Store,
-        keys: KeyStore,
-        log: AuditLog,
-        vault: Vault,
-        fields: FieldCipher,
-        certificate_key: Secret[bytes],
-        clock: Clock,
-        settings: Settings,
-        names_of: NamesOf,
-    ) -> None:
-        self._settings = settings
-        self._log = log
-        self._clock = clock
-        self._vault = vault
-        self._keys = keys
-        claims = Claims()
-        self._tasks = Tasks()
-        self._rounds = Rounds()
-        self._ticker: asyncio.Task[None] | None = None
-        self._finishing: asyncio.Task[int] | None = None
-        self.catalogue = Catalogue(store)
-        self._certifier = Certifier(certificate_key, settings.backup_days)
-        self._rules = Rules(self.catalogue, log, clock, settings.rule)
-        self._holds = Holds(self.catalogue, keys, log, fields, clock)
-        self._views = Views(self.catalogue, self._rules, self._holds, names_of)
-        self._playback = Playback(self.catalogue, keys, log, vault, clock, settings.grant_seconds)
-        self._sealer = Sealer(self.catalogue, keys, log, vault, self._holds, claims, self._tasks, clock)
-        rhythm = Rhythm(flush=settings.flush_seconds, least_free=settings.least_free_bytes)
-        self._recorder = Recorder(self.catalogue, keys, log, vault, self._sealer, claims, self._tasks, clock, rhythm)
-        self._deletion = Deletion(
-            self.catalogue, keys, log, vault, self._playback, self._rules, fields, self._certifier, clock, claims
-        )
-        self._sweeper = Sweeper(self.catalogue, self._deletion, self._holds, self._rules, log)
-        self.scrub = Scrub(self.catalogue, keys, log, vault, clock, self._rounds, settings.scrub_days)
 
     async def start(self) -> None:
         """Bring what a kill left to its end: grants, and in the background deletions and seals."""
         await self._playback.close_stale()
+        await self.exports.start()
         await self.recover_all()
         self._finishing = self._tasks.start(self.finish_deletions(), "finish deletions")
         self._ticker = asyncio.create_task(self._rounds.every(_GRANT_TICK, self._playback.expire, "grants"))
@@ -99,9 +47,10 @@ class RecordingService:
     async def close(self) -> None:
         """End captures and grants, let seals under way finish; what cannot be sealed now is recovered at a start."""
         self._rounds.end()
+        await self.exports.close()
         await self._recorder.close()
         self._sealer.close()
-        self._deletion.close()
+        self._destroying.deletion.close()
         if self._finishing is not None and not (await asyncio.wait({self._finishing}, timeout=_CLOSING_PATIENCE))[0]:
             self._finishing.cancel()  # every step can be repeated
         await self._tasks.settle()
@@ -175,8 +124,8 @@ class RecordingService:
         if wanted.patient is not None:
             actor, patient = caller.actor(), wanted.patient.hex()
             await self._log.enter(Entry(Action.RECORDING_LIST, Outcome.DONE, actor, patient=patient))
-        own = caller.id if only_own(caller, Act.RECORDINGS_LIST) else None
-        return await self._views.page(wanted, own, limit, after)
+        reached = reach(caller, Act.RECORDINGS_LIST, self._clock.now())
+        return await self._views.page(wanted, reached, limit, after)
 
     async def show(self, caller: Caller, recording: str) -> RecordingView:
         """Raises NotFound, Forbidden."""
@@ -206,11 +155,11 @@ class RecordingService:
         """Raises GrantNeeded."""
         await self._playback.close(caller, grant)
 
-    async def end_grants(self, user: str, session: str | None = None) -> None:
-        """A session is over, or all of a user's: their players stop."""
-        await self._playback.end_all(user=user, session=session)
+    async def end_grants(self, user: str, session: str | None = None, *, visit: str | None = None) -> None:
+        """A session is over, all of a user's, or their time with a visit: their players stop."""
+        await self._playback.end_all(user=user, session=session, visit=visit)
 
-    def read_range(self, caller: Caller, grant: str, track: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
+    def read_range(self, caller: Caller, grant: str, track: str, start: int, end: int) -> AsyncGenerator[Octets, None]:
         """Octets start..end (end exclusive) of a track. Raises GrantNeeded, NotFound, RangeNotSatisfiable at once."""
         return self._playback.read_range(caller, grant, track, start, end)
 
@@ -229,19 +178,13 @@ class RecordingService:
         return await self._views.one(recording)
 
     async def delete(self, caller: Caller, recording: str, reason: str, note: str | None = None) -> RecordingView:
-        """Gone, with its certificate. Raises NotFound, Forbidden, Held, TooEarly, WrongState, LogUnavailable."""
-        require(caller, Act.RECORDINGS_MANAGE)
-        await self._deletion.delete(recording, Wish(caller.actor(), reason, note))
+        """Gone, with its certificate, or waiting for a second person. Raises as `Requests.destroy`."""
+        await self.erasing.delete(caller, recording, reason, note)
         return await self._views.one(recording)
 
     async def certificate(self, caller: Caller, recording: str) -> bytes:
-        """The signed certificate, canonical JSON. Raises NotFound until deleted, Forbidden, LogUnavailable."""
-        require(caller, Act.RECORDINGS_MANAGE)
-        row = await self.catalogue.recording(recording)
-        if row.certificate is None:
-            raise NotFound
-        await self._log.enter(_entry(Action.CERTIFICATE_READ, caller, row))
-        return row.certificate
+        """The newest signed certificate. Raises as `Erasing.certificate`."""
+        return await self.erasing.certificate(caller, recording)
 
     @property
     def certificate_public_key(self) -> bytes:
@@ -278,20 +221,32 @@ class RecordingService:
         return await self._sealer.recover_all()
 
     async def finish_deletions(self) -> int:
-        """Go on with deletions that a kill interrupted; how many were completed."""
-        return await self._deletion.finish()
+        """Go on with deletions that a kill interrupted, of parts too; how many were completed."""
+        return await self._destroying.finish()
+
+    async def destroy_again(self, recording: str) -> None:
+        """Begin the deletion of what a restore brought back although it had been destroyed. Raises as a deletion."""
+        await self._destroying.deletion.begin(await self.catalogue.recording(recording), Wish(SYSTEM, "restored"))
 
     async def sweep(self, now: datetime | None = None) -> Report:
         """Destroy what is due."""
-        return await self._sweeper.sweep(now or self._clock.now())
+        return await self._destroying.sweeper.sweep(now or self._clock.now())
 
     async def run_sweeper(self) -> None:
         """Sweep again and again until `close`."""
         await self._rounds.every(self._settings.sweep_seconds, self.sweep, "sweep")
 
+    async def run_exports(self) -> None:
+        """Destroy exports whose life is over, until `close`."""
+        await self._rounds.every(_EXPORT_TICK, self.exports.sweep, "exports")
+
+    async def object_of(self, row: RecordingRow) -> Object:
+        """The recording as the rules of access look at it now."""
+        return await self.catalogue.object_of(row, self._clock.now())
+
     async def _readable(self, caller: Caller, recording: str) -> RecordingRow:
         row = await self.catalogue.recording(recording)
-        require(caller, Act.RECORDINGS_READ, owner=row.clinician)
+        require(caller, Act.RECORDINGS_READ, await self.object_of(row))
         return row
 
 

@@ -1,16 +1,19 @@
 """The regular round: what is due goes, what began is finished."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from recordings import retention
 from recordings.catalogue import Catalogue
-from recordings.deletion import MOST_AT_ONCE, Deletion, Wish
+from recordings.deletion import MOST_AT_ONCE, Deletion
 from recordings.holds import Holds
+from recordings.maturing import Maturing
+from recordings.parts import Parts
 from recordings.retention import Rule
 from recordings.rows import RecordingRow
 from recordings.rules import Rules, subject
 from recordings.states import State
+from recordings.wishes import Wish
 from telehealth.audit.actions import Action
 from telehealth.audit.entry import SYSTEM, Code, Entry, Outcome
 from telehealth.audit.log import AuditLog
@@ -23,9 +26,13 @@ _LIVING = tuple(state for state in State if state not in (State.DELETING, State.
 
 @dataclass(slots=True)
 class Report:
-    """What one sweep did. `deleted` recordings, `held_back` by a hold, `left` for the next round after a refusal."""
+    """What one sweep did. `deleted` recordings, `held_back` by a hold, `left` for the next round after a refusal.
+
+    `final`: pending certificates whose time had come.
+    """
 
     deleted: int = 0
+    final: int = 0
     held_back: int = 0
     left: int = 0
 
@@ -38,12 +45,16 @@ class Sweeper:
         catalogue: Catalogue,
         deletion: Deletion,
         holds: Holds,
+        parts: Parts,
+        maturing: Maturing,
         rules: Rules,
         log: AuditLog,
     ) -> None:
         self._catalogue = catalogue
         self._deletion = deletion
         self._holds = holds
+        self._parts = parts
+        self._maturing = maturing
         self._rules = rules
         self._log = log
 
@@ -51,7 +62,9 @@ class Sweeper:
         """Destroy what is due at `now`, in every state; held ones stay. Raises what the database refuses with."""
         report = Report()
         await self._holds.follow_all()
+        await self._parts.finish()
         report.deleted += await self._deletion.finish()
+        report.final = await self._maturing.mature()
         rule_of = await self._rules.in_force()
         begun: list[str] = []
         after = ""
@@ -86,7 +99,7 @@ class Sweeper:
         return True
 
     async def _enter(self, report: Report) -> None:
-        counts: dict[str, Code] = {"deleted": report.deleted, "held_back": report.held_back, "left": report.left}
+        counts: dict[str, Code] = asdict(report)
         if any(counts.values()):
             outcome = Outcome.FAILED if report.left else Outcome.DONE
             await self._log.enter_closing(Entry(Action.RETENTION_SWEEP, outcome, SYSTEM, detail=counts))

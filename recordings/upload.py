@@ -36,7 +36,11 @@ class Figures:
 
 
 class Uploader:
-    """One file at a time, oldest first. What fails is tried again; nothing local goes before its copy was read back."""
+    """One file at a time, oldest first. What fails is tried again; nothing local goes before its copy was read back.
+
+    Files that cannot be sent, however many, hold up no other: a full round goes on behind the last one, and only
+    when nothing is behind it does the next round begin with the oldest again.
+    """
 
     def __init__(self, catalogue: Catalogue, vault: ShippingVault, clock: Clock) -> None:
         self._catalogue = catalogue
@@ -44,6 +48,7 @@ class Uploader:
         self._clock = clock
         self._checked = False
         self._tidied = False
+        self._looked_at: StoredFile | None = None
         self._well_at = clock.steady()
         self.figures = Figures()
 
@@ -68,7 +73,9 @@ class Uploader:
 
     async def _round(self) -> str:
         """The code of what went wrong with single files, empty for nothing."""
-        waiting = await self._catalogue.to_ship(AT_ONCE)
+        waiting = await self._catalogue.to_ship(AT_ONCE, self._looked_at)
+        if not waiting and self._looked_at is not None:
+            waiting = await self._catalogue.to_ship(AT_ONCE)
         self.figures.waiting = len(waiting)
         if not self._tidied:
             await self._tidy()
@@ -82,12 +89,14 @@ class Uploader:
             except _OF_ONE_FILE as fault:
                 self._failed(file, fault)
                 trouble = fault.code
+        self._looked_at = waiting[-1] if len(waiting) == AT_ONCE else None
         return trouble
 
     async def _ship(self, file: StoredFile) -> None:
         if not await self._catalogue.placed(file.id, "uploading"):
             return  # it is being deleted
         name = file.row.name
+        await self._refuse_missing(name)
         try:
             await self._vault.ship(name, file.size, file.sha256 or "")
         except VaultFrozen:
@@ -98,6 +107,13 @@ class Uploader:
         self.figures.octets += file.size
         self.figures.waiting -= 1
         self._well_at = self._clock.steady()
+
+    async def _refuse_missing(self, name: str) -> None:
+        """A file that is gone is its own trouble, not the store's. Raises LocalDamaged."""
+        try:
+            await self._vault.local.size(name)
+        except VaultMissing:
+            raise LocalDamaged from None
 
     async def _tidy(self) -> None:
         """Remove local files whose copy was verified before a kill."""

@@ -6,11 +6,16 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from recordings.catalogue import Catalogue
+from recordings.deletionstore import DeletionStore
 from recordings.holds import Holds
 from recordings.retention import Rule
-from recordings.rows import Filter, RecordingRow, StoredFile, TrackFacts
+from recordings.rows import Filter, PartRow, RecordingRow, RequestRow, StoredFile, TrackFacts
 from recordings.rules import Rules, subject
 from recordings.states import State
+from recordings.wishes import note_of
+from telehealth.access import Reach
+from telehealth.clock import Clock
+from telehealth.keys.fields import FieldCipher
 
 NamesOf = Callable[[Sequence[str]], Awaitable[Mapping[str, str]]]
 _NO_FACTS = TrackFacts(role="", milliseconds=0, offset_ms=0, width=0, height=0, codecs=())
@@ -70,8 +75,33 @@ class TrackView:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestView:
+    """A wish to destroy that waits for another person. `participant` None: the whole recording."""
+
+    id: str
+    recording: str
+    participant: str | None
+    reason: str
+    note: str | None
+    asked_by: PersonView
+    asked_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PartView:
+    """A participant's part, destroyed or on its way. `certificate`: pending, final, None while there is none."""
+
+    participant: str
+    role: str
+    destroyed_at: datetime | None
+    effective_after: datetime | None
+    certificate: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingView:
-    """One recording; `bytes` of ciphertext in its tracks."""
+    """One recording; `bytes` of ciphertext in its tracks. `deleted_at`: final since then."""
 
     id: str
     visit: str
@@ -86,7 +116,11 @@ class RecordingView:
     retention: RetentionView
     hold: HoldView | None
     deleted_at: datetime | None
+    destroyed_at: datetime | None
     effective_after: datetime | None
+    certificate: str | None
+    requests: tuple[RequestView, ...]
+    parts: tuple[PartView, ...]
     tracks: tuple[TrackView, ...]
     bytes: int
 
@@ -102,8 +136,20 @@ class PageView:
 class Views:
     """Puts rows together for showing."""
 
-    def __init__(self, catalogue: Catalogue, rules: Rules, holds: Holds, names_of: NamesOf) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        deletions: DeletionStore,
+        rules: Rules,
+        holds: Holds,
+        names_of: NamesOf,
+        fields: FieldCipher,
+        clock: Clock,
+    ) -> None:
         self._catalogue = catalogue
+        self._deletions = deletions
+        self._fields = fields
+        self._clock = clock
         self._rules = rules
         self._holds = holds
         self._names_of = names_of
@@ -112,31 +158,68 @@ class Views:
         """Raises NotFound."""
         return (await self._shown([await self._catalogue.recording(recording)]))[0]
 
-    async def page(self, wanted: Wanted, clinician: str | None, limit: int, after: str | None) -> PageView:
-        """Newest first. `clinician`: whose alone may be shown."""
-        if clinician is not None and wanted.clinician not in (None, clinician):
-            return PageView((), None)
+    async def page(self, wanted: Wanted, reach: Reach, limit: int, after: str | None) -> PageView:
+        """Newest first, of what lies within the reach of whoever asks."""
         found = await self._catalogue.find(
             Filter(
                 wanted.since,
                 wanted.until,
-                clinician or wanted.clinician,
+                wanted.clinician,
                 wanted.visit,
                 wanted.patient,
                 wanted.state,
+                reach,
             ),
             limit,
             after,
         )
         return PageView(tuple(await self._shown(found.items)), found.next)
 
-    async def _shown(self, rows: Sequence[RecordingRow]) -> list[RecordingView]:
-        names = await self._names_of(sorted({row.clinician for row in rows}))
-        tracks = await self._catalogue.sealed_tracks([row.id for row in rows])
-        rule_of = await self._rules.in_force()
-        return [self._view(row, names.get(row.clinician, ""), tracks.get(row.id, []), rule_of(row)) for row in rows]
+    async def requests(self, rows: Sequence[RequestRow]) -> list[RequestView]:
+        """Wishes with the names of those who asked."""
+        names = await self._names_of(sorted({row.asked_by for row in rows}))
+        return [
+            RequestView(
+                row.id,
+                row.recording,
+                row.participant,
+                row.reason,
+                note_of(row, self._fields),
+                PersonView(row.asked_by, names.get(row.asked_by, "")),
+                row.asked_at,
+                row.expires_at,
+            )
+            for row in rows
+        ]
 
-    def _view(self, row: RecordingRow, name: str, tracks: Sequence[StoredFile], rule: Rule) -> RecordingView:
+    async def _shown(self, rows: Sequence[RecordingRow]) -> list[RecordingView]:
+        ids = [row.id for row in rows]
+        names = await self._names_of(sorted({row.clinician for row in rows}))
+        tracks = await self._catalogue.sealed_tracks(ids)
+        rule_of = await self._rules.in_force()
+        requests = await self.requests(await self._deletions.requests(self._clock.now(), *ids)) if ids else []
+        parts = await self._deletions.parts(*ids)
+        return [
+            self._view(
+                row,
+                names.get(row.clinician, ""),
+                tracks.get(row.id, []),
+                rule_of(row),
+                tuple(one for one in requests if one.recording == row.id),
+                tuple(_part(one, row) for one in parts if one.recording == row.id),
+            )
+            for row in rows
+        ]
+
+    def _view(
+        self,
+        row: RecordingRow,
+        name: str,
+        tracks: Sequence[StoredFile],
+        rule: Rule,
+        requests: tuple[RequestView, ...],
+        parts: tuple[PartView, ...],
+    ) -> RecordingView:
         gone = row.state in (State.DELETING, State.DELETED)
         due = None if gone else subject(row).since + timedelta(days=rule.days)
         return RecordingView(
@@ -153,7 +236,11 @@ class Views:
             retention=RetentionView(row.retention_class, due),
             hold=self._hold(row),
             deleted_at=row.deleted_at,
+            destroyed_at=row.destroyed_at if row.certificate else None,
             effective_after=row.effective_after,
+            certificate=_standing(row),
+            requests=() if gone else requests,
+            parts=parts,
             tracks=() if gone else tuple(_track(file) for file in tracks),
             bytes=row.size,
         )
@@ -162,6 +249,20 @@ class Views:
         if row.held_at is None:
             return None
         return HoldView(row.held_by or "", self._holds.reason_of(row) or "", row.held_at)
+
+
+def _standing(row: RecordingRow | PartRow) -> str | None:
+    """Which kind of certificate is the newest one."""
+    if row.certificate is None or row.effective_after is None or row.destroyed_at is None:
+        return None
+    at_once = row.effective_after <= row.destroyed_at
+    return "final" if at_once or row.final_certificate is not None else "pending"
+
+
+def _part(part: PartRow, row: RecordingRow) -> PartView:
+    roles = {party["participant"]: party["role"] for party in row.facts["parties"]}
+    role = roles.get(part.participant, "")
+    return PartView(part.participant, role, part.destroyed_at, part.effective_after, _standing(part))
 
 
 def _track(file: StoredFile) -> TrackView:

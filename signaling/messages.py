@@ -28,14 +28,21 @@ class Empty(_Message):
 Proof = Annotated[str, StringConstraints(max_length=200)]  # that the browser holds the session's key
 
 
+# Why staff say they need it, where the clinic's rules want it said (telehealth.access.PURPOSES).
+PurposeOfUse = Literal["treatment", "quality", "legal", "patient_request", "emergency"]
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+
+
 class WatchAuth(_Message):
     watch: Literal[True]
     proof: Proof | None = None
+    purpose: PurposeOfUse | None = None
 
 
 class CallAuth(_Message):
     visit: VisitId
     proof: Proof | None = None
+    purpose: PurposeOfUse | None = None
 
 
 class JoinAuth(_Message):
@@ -60,11 +67,13 @@ class Enter(_Message):
     video: bool
     page: Page | None = None
     break_glass: bool = False
+    words: Words | None = None  # why, where the glass is broken
 
 
 class Admit(_Message):
     participant: ParticipantId
     break_glass: bool = False
+    words: Words | None = None  # why, where the glass is broken
 
 
 class Remove(_Message):

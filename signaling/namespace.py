@@ -1,7 +1,7 @@
 """The namespace `/visit`: every event is parsed, handed on, and answered. Nothing is decided here."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 import socketio
@@ -12,11 +12,11 @@ from socketio.exceptions import ConnectionRefusedError as Refused
 from signaling import messages
 from signaling.ports import Holder, Live
 from signaling.presence import Socket, Sockets
-from signaling.throttle import TokenBucket
 from signaling.turn import IceServers
 from telehealth.access import Caller
 from telehealth.clock import Clock, rfc3339
 from telehealth.errors import Malformed, Reason, Refusal
+from telehealth.limits.bucket import Rate, TokenBucket
 from telehealth.log import get_logger
 from telehealth.visits.faults import NotEntered
 from telehealth.visits.receipts import signing_key
@@ -25,7 +25,7 @@ from telehealth.visits.roster import Arrival, Quality
 log = get_logger(__name__)
 
 NAME: Final = "/visit"
-EVENTS_PER_SECOND, EVENTS_AT_ONCE = 40.0, 80.0
+EVENTS: Final = Rate(40, 80)  # of one socket
 _ALWAYS: Final = frozenset({"consent.withdraw", "leave"})  # heard even from a socket that says too much
 _Answer = Mapping[str, Any] | None
 
@@ -59,7 +59,10 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """How a handshake says who it is: the cookies' names, who resolves them, and where requests come from."""
+    """How a handshake says who it is: the cookies' names, who resolves them, and where requests come from.
+
+    `events`: of one socket; `turn`: seconds until whoever shakes hands may, so that coming back is no way round it.
+    """
 
     staff: Holder
     patients: Holder
@@ -67,6 +70,8 @@ class Doors:
     patient_cookie: str
     source: Callable[[web.Request], Source]
     prove: Callable[[Caller, str | None], Awaitable[None]]  # staff: that the browser holds the session's key
+    events: Rate = EVENTS
+    turn: Callable[[web.Request], Awaitable[float]] | None = None
 
 
 class VisitNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the library ships no types
@@ -128,6 +133,7 @@ class VisitNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the libr
         caller = await self._caller(request, patient=isinstance(asked, messages.JoinAuth))
         if not isinstance(asked, messages.JoinAuth):
             await self._doors.prove(caller, asked.proof)
+            caller = replace(caller, context=replace(caller.context, purpose=asked.purpose))
         today: Mapping[str, Any] | None = None
         visit: str | None = None
         if isinstance(asked, messages.WatchAuth):
@@ -137,7 +143,7 @@ class VisitNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the libr
             if visit is None:
                 raise SignedOut
             await self._live.approach(caller, visit)
-        bucket = TokenBucket(EVENTS_PER_SECOND, EVENTS_AT_ONCE, self._clock.steady())
+        bucket = TokenBucket(self._doors.events, self._clock.steady())
         socket = Socket(sid, caller, visit, bucket, lambda: _abort(request))
         self._sockets.add(socket)
         try:  # a session that ended before this socket was listed closed every socket but this one
@@ -205,6 +211,7 @@ class VisitNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the libr
             video=message.video,
             page=message.page,
             break_glass=message.break_glass,
+            words=message.words,
         )
         here, view = await self._live.enter(
             socket.caller, socket.visit, arrival, lambda here: self._sockets.seat(socket, here)
@@ -214,7 +221,8 @@ class VisitNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the libr
         return {"view": view, "ice_servers": self._ice.credentials(here.participant, self._clock.now())}
 
     async def _admit(self, socket: Socket, message: messages.Admit) -> _Answer:
-        await self._live.admit(self._here(socket), message.participant, break_glass=message.break_glass)
+        here, words = self._here(socket), message.words
+        await self._live.admit(here, message.participant, break_glass=message.break_glass, words=words)
         return None
 
     async def _remove(self, socket: Socket, message: messages.Remove) -> _Answer:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from signaling.throttle import TokenBucket
 from telehealth.access import Caller
+from telehealth.limits.bucket import TokenBucket
 from telehealth.log import get_logger
 
 log = get_logger(__name__)

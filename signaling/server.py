@@ -13,9 +13,9 @@ from socketio.packet import BINARY_ACK, BINARY_EVENT, Packet
 from signaling.namespace import NAME, Doors, VisitNamespace
 from signaling.ports import Live
 from signaling.presence import Sockets
-from signaling.throttle import TokenBucket
 from signaling.turn import IceServers
 from telehealth.clock import Clock
+from telehealth.limits.bucket import TokenBucket
 from telehealth.log import get_logger
 
 log = get_logger(__name__)
@@ -24,7 +24,7 @@ PATH: Final = "/socket.io/"
 LARGEST_MESSAGE: Final = 64 * 1024
 MOST_SOCKETS: Final = 2_000
 JOIN_SECONDS: Final = 10.0  # an open connection that asks for nothing is closed after that
-FRAMES_PER_SECOND, FRAMES_AT_ONCE = 80.0, 200.0  # above the limit for events: whatever else a client may send
+FRAMES: Final = (2.0, 2.5)  # times the limit for events, a second and at once: whatever else a client may send
 _PING_EVERY, _PING_PATIENCE = 8, 6  # seconds: a dead connection is noticed within their sum
 
 _QUIET: Final = logging.getLogger("signaling.library")
@@ -75,7 +75,7 @@ class PlainWebSocket:
         self._handler = handler
         self._clock: Clock = server.clock
         self._socket = web.WebSocketResponse(max_msg_size=LARGEST_MESSAGE, compress=False, timeout=2.0, autoping=False)
-        self._bucket = TokenBucket(FRAMES_PER_SECOND, FRAMES_AT_ONCE, self._clock.steady())
+        self._bucket = TokenBucket(server.frames, self._clock.steady())
         self._opened = self._clock.steady()
         self._environ: dict[str, Any] = {}
         self._over = asyncio.Event()
@@ -113,6 +113,7 @@ class PlainWebSocket:
         except BaseException:
             self._over.set()
             raise
+        await asyncio.sleep(0)  # frames that came together: everybody else has a turn between any two
         text: str = message.data if message.type is WSMsgType.TEXT else ""
         if text[:1] not in PACKETS or not self._bucket.take(self._clock.steady()):
             self._over.set()
@@ -142,6 +143,7 @@ class SignallingServer:
     ) -> None:
         self._sockets = sockets
         self._origins = origins
+        self._turn = doors.turn
         self._server = _Server(
             async_mode="aiohttp",
             serializer=TextPacket,
@@ -160,6 +162,7 @@ class SignallingServer:
             namespaces=[NAME],
         )
         self._server.eio.clock = clock
+        self._server.eio.frames = doors.events.times(*FRAMES)
         self._server.register_namespace(VisitNamespace(sockets, live, doors, ice, clock))
         sockets.carried_by(self)
 
@@ -168,13 +171,16 @@ class SignallingServer:
         return [web.get(PATH, self.handle)]
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """A WebSocket handshake of one of our own pages, or a refusal: 403, 426, 503."""
+        """A WebSocket handshake of one of our own pages, or a refusal: 403, 426, 429, 503."""
         if request.headers.getall("Origin", []) not in [[origin] for origin in self._origins]:
             return _refused(403, "foreign_origin")
         if request.headers.get("Upgrade", "").lower() != "websocket":
             return _refused(426, "websocket_only")
         if "sid" in request.query or any(request.query.get(name) != value for name, value in HANDSHAKE.items()):
             return _refused(400, "malformed")
+        wait = 0.0 if self._turn is None else await self._turn(request)
+        if wait > 0:
+            return _refused(429, "slow_down", {"Retry-After": str(max(1, round(wait)))})
         if len(self._server.eio.sockets) >= MOST_SOCKETS:
             log.error("alarm.too_many_sockets", count=len(self._server.eio.sockets))
             return _refused(503, "unavailable")
@@ -214,5 +220,5 @@ class SignallingServer:
         await self._server.eio.finish()
 
 
-def _refused(status: int, code: str) -> web.Response:
-    return web.json_response({"code": code, "status": status}, status=status)
+def _refused(status: int, code: str, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.json_response({"code": code, "status": status}, status=status, headers=headers)

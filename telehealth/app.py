@@ -27,6 +27,9 @@ from telehealth.log import get_logger
 from telehealth.sections import Server
 from telehealth.visiting import open_visiting
 from telehealth.visits.texts import languages
+from telehealth.web.dispatch import ROOMS
+from telehealth.web.headers import security_headers
+from telehealth.web.lately import Lately
 from telehealth.web.metrics import Metrics
 from telehealth.web.openapi import encoded
 from telehealth.web.origin import our_origins
@@ -34,6 +37,7 @@ from telehealth.web.proxies import Proxies
 from telehealth.web.rooms import Check, Rooms
 from telehealth.web.server import RUNNER, bind, make_app, site_of, tls_context
 from telehealth.web.table import ROUTES
+from telehealth.web.unreadable import connections
 from telehealth.workers import Workers
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -124,11 +128,16 @@ async def open_server(config: Config, clock: Clock) -> AsyncIterator[RunningServ
         for name, text, read in house.recordings.scrub.gauges():
             metrics.gauge(name, text, read)
         house.turnover.measure(metrics.gauge)
+        house.limiting.measure(metrics.gauge)
+        house.alerting.measure(metrics)
+        house.base.outward.measure(metrics.gauge)
+        for name, text, read in house.backups.gauges():
+            metrics.gauge(name, text, read)
         app = make_app(rooms_of(house, metrics, visiting.checks(), demo), site_of(config, ROOT))
         visiting.mount(app)
         for name, work in house.workers():
             workers.start(name, work)
-        await _listen(stack, app, listening, tls)
+        await _listen(stack, app, listening, tls, metrics)
         control = Control(config.places.audit, lambda argv: in_house(house, argv))
         await control.start()
         stack.push_async_callback(control.close)
@@ -147,12 +156,20 @@ def _entry(action: Action, config: Config) -> Entry:
 
 
 async def _listen(
-    stack: AsyncExitStack, app: web.Application, listening: socket.socket, tls: ssl.SSLContext | None
+    stack: AsyncExitStack,
+    app: web.Application,
+    listening: socket.socket,
+    tls: ssl.SSLContext | None,
+    metrics: Metrics,
 ) -> None:
     runner = web.AppRunner(app, handle_signals=False, **RUNNER)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    await web.SockSite(runner, listening, ssl_context=tls, backlog=512).start()
+    if runner.server is None:
+        raise RuntimeError("the runner is not set up")
+    made = connections(runner.server, security_headers(app[ROOMS].config), metrics)
+    server = await asyncio.get_running_loop().create_server(made, sock=listening, ssl=tls, backlog=512)
+    stack.callback(server.close)
 
 
 def rooms_of(house: House, metrics: Metrics, checks: Mapping[str, Check], demo: Demo | None) -> Rooms:
@@ -172,13 +189,27 @@ def rooms_of(house: House, metrics: Metrics, checks: Mapping[str, Check], demo: 
         sessions=identity.sessions,
         passkeys=identity.passkeys,
         passkey_sign_in=identity.passkey_sign_in,
+        sso=identity.sso.sign_in,
+        sso_out=identity.sso.sign_out,
         own_password=identity.own_password,
         resets=identity.resets,
         possession=identity.possession,
+        care=house.care,
+        lately=Lately(house.clock),
+        door=house.limiting.door,
         tokens=identity.tokens,
         joining=identity.joining,
+        lost=identity.lost,
+        sightings=identity.sightings,
         booking=house.booking,
+        alerts=house.alerting.room,
+        registers=house.stewardship.registers,
+        purge=house.stewardship.purge,
+        leavings=house.stewardship.leavings,
         recordings=house.recordings,
+        exports=house.recordings.exports,
+        copies=house.copying.copies,
+        copy_door=house.copying.door,
         checks={**house.checks(), **checks},
         contract=encoded(ROUTES, VERSION),
         demo=demo,

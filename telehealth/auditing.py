@@ -19,12 +19,14 @@ from telehealth.audit.logkeys import LogKeys
 from telehealth.audit.note import Checkpoint, NoteInvalid, verifier_key
 from telehealth.audit.verify import folder_keys
 from telehealth.audit.witness import Witness
+from telehealth.audit.writer import Alarm
 from telehealth.clock import Clock
 from telehealth.config import Config, read_secret
 from telehealth.durable import private_folder
 from telehealth.keys.keyring import Keyring
 from telehealth.log import get_logger
 from telehealth.secret import Secret
+from telehealth.syslog import Address
 
 log = get_logger(__name__)
 _LETTERS = "abcdefghij"
@@ -38,7 +40,7 @@ async def log_verifier(keyring: Keyring) -> tuple[str, bytes, str]:
     return name, public, verifier_key(name, public)
 
 
-async def open_log(config: Config, keyring: Keyring, clock: Clock) -> AuditLog:
+async def open_log(config: Config, keyring: Keyring, clock: Clock, alarm: Alarm = log_alarm) -> AuditLog:
     """Raises LogMismatch, also when a checkpoint kept in a folder elsewhere is not the log's; OSError."""
     name, public, _ = await log_verifier(keyring)
     folder = await asyncio.to_thread(private_folder, config.places.keys / "details")
@@ -51,7 +53,8 @@ async def open_log(config: Config, keyring: Keyring, clock: Clock) -> AuditLog:
         detail_keys=details,
         clock=clock,
         origin=name,
-        at_least=await asyncio.to_thread(_anchored, config, name, public, clock),
+        at_least=await asyncio.to_thread(_anchored, config, name, public, clock, alarm),
+        on_alarm=alarm,
     )
 
 
@@ -65,12 +68,12 @@ async def rotate_signing_key(config: Config, keyring: Keyring, audit: AuditLog, 
         return await audit.rotate(new_key)
 
 
-def anchors_of(config: Config, audit: AuditLog, clock: Clock) -> Anchors:
+def anchors_of(config: Config, audit: AuditLog, clock: Clock, alarm: Alarm = log_alarm) -> Anchors:
     """All configured places; recordings rest on them. Reads secret files. Raises ConfigRefused."""
     section = config.audit
     places: list[Place] = [PathPlace(path, clock) for path in section.anchor_paths]
     if section.anchor_syslog:
-        places.append(SyslogPlace(section.anchor_syslog, clock))
+        places.append(SyslogPlace(Address(section.anchor_syslog, section.anchor_syslog_ca_file), clock))
     if section.anchor_bucket:
         store = LockedBucket(
             section.anchor_bucket,
@@ -86,7 +89,7 @@ def anchors_of(config: Config, audit: AuditLog, clock: Clock) -> Anchors:
         audit,
         places,
         clock,
-        log_alarm,
+        alarm,
         every=section.publish_seconds,
         closed_after=section.closed_after_seconds,
     )
@@ -113,7 +116,7 @@ async def _signing_key(keyring: Keyring, generation: int) -> Secret[bytes]:
     return await keyring.secret(f"audit-signing-{_LETTERS[tens]}{_LETTERS[ones]}")
 
 
-def _anchored(config: Config, name: str, public: bytes, clock: Clock) -> Checkpoint | None:
+def _anchored(config: Config, name: str, public: bytes, clock: Clock, alarm: Alarm) -> Checkpoint | None:
     """The newest checkpoint in the folders elsewhere, as far as they can be reached."""
     found: list[Checkpoint] = []
     for path in config.audit.anchor_paths:
@@ -123,5 +126,5 @@ def _anchored(config: Config, name: str, public: bytes, clock: Clock) -> Checkpo
                 found.append(folder_keys(Layout(config.places.audit), Disk(), public, name).open(note))
         except (OSError, NoteInvalid) as error:
             log.error("audit.anchor_unreadable", code=type(error).__name__)
-            log_alarm("audit.anchor_unreadable")
+            alarm("audit.anchor_unreadable")
     return max(found, key=lambda head: head.size, default=None)

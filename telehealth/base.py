@@ -10,6 +10,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from telehealth import places
+from telehealth.alerts.gauges import Alarms
 from telehealth.audit.anchors import Anchors
 from telehealth.audit.log import AuditLog
 from telehealth.auditing import anchors_of, open_log
@@ -21,6 +22,7 @@ from telehealth.keys.keyring import Keyring
 from telehealth.keys.keystore import KeyStore
 from telehealth.keys.provider import Provider
 from telehealth.keys.providers import open_provider
+from telehealth.outward.feeds import Feeds, feeds_of
 from telehealth.store.engine import Store
 
 
@@ -38,6 +40,8 @@ class Base:
     log: AuditLog
     bus: Bus
     anchors: Anchors
+    alarms: Alarms
+    outward: Feeds
 
     def common(self) -> dict[str, Any]:
         """Arguments that nearly every room takes."""
@@ -80,11 +84,13 @@ async def open_base(config: Config, clock: Clock) -> AsyncIterator[Base]:
         store = await asyncio.to_thread(Store.open, config.places.database)
         stack.push_async_callback(store.close)
         await store.migrate()
-        keystore = KeyStore(config.places.keys / "shares", provider, keyring, clock)
+        keystore = KeyStore(config.places.keys / "shares", provider, keyring, clock, second=config.places.keys_second)
         await keystore.start()
         stack.push_async_callback(keystore.close)
-        log = await open_log(config, keyring, clock)
+        alarms = Alarms()
+        log = await open_log(config, keyring, clock, alarms)
         stack.push_async_callback(log.close)
-        anchors = await asyncio.to_thread(anchors_of, config, log, clock)
+        anchors = await asyncio.to_thread(anchors_of, config, log, clock, alarms)
         stack.push_async_callback(anchors.finish)
-        yield Base(config, clock, provider, keyring, keystore, fields, store, log, Bus(), anchors)
+        outward = feeds_of(config.outward, config.places.audit / "outward", log, clock, alarm=alarms)
+        yield Base(config, clock, provider, keyring, keystore, fields, store, log, Bus(), anchors, alarms, outward)

@@ -9,10 +9,17 @@ from typing import Any
 
 from pydantic import ValidationError, model_validator
 
+from telehealth.access.settings import Access
+from telehealth.alerts.settings import Alerts
 from telehealth.audit.settings import Audit
+from telehealth.backup.settings import Backup
+from telehealth.identity.oidc.settings import Sso
 from telehealth.keys.settings import Keys
+from telehealth.limits.settings import Limits, Redis
+from telehealth.outward.settings import Outward
+from telehealth.privacy.settings import Privacy
 from telehealth.secret import Secret
-from telehealth.sections import Mail, Media, Places, Recording, Section, Server, Sessions, Sms, Store, Visits
+from telehealth.sections import Export, Mail, Media, Places, Recording, Section, Server, Sessions, Sms, Store, Visits
 
 
 class ConfigRefused(Exception):
@@ -28,11 +35,20 @@ class Config(Section):
     places: Places = Places()
     keys: Keys = Keys()
     audit: Audit = Audit()
+    outward: Outward = Outward()
+    alerts: Alerts = Alerts()
     media: Media = Media()
     visits: Visits = Visits()
     sessions: Sessions = Sessions()
+    sso: Sso = Sso()
+    access: Access = Access()
+    limits: Limits = Limits()
+    redis: Redis = Redis()
     recording: Recording = Recording()
+    export: Export = Export()
     store: Store = Store()
+    backup: Backup = Backup()
+    privacy: Privacy = Privacy()
     mail: Mail = Mail()
     sms: Sms = Sms()
     demo: bool = False
@@ -81,7 +97,17 @@ class Config(Section):
             ),
             *self.keys.faults(self.recording.backup_days),
             *self.store.faults(),
+            *self.backup.faults(self.recording.backup_days),
             *self.audit.faults(),
+            *self.outward.faults(),
+            *self.access.faults(),
+            *self.redis.faults(),
+            *self.sso.faults(),
+            (
+                bool(self.visits.join_countries) and self.access.country_database is None,
+                "visits.join_countries needs access.country_database",
+            ),
+            *self.alerts.faults(bool(mail.host)),
         ]
 
     @property
@@ -98,7 +124,29 @@ class Config(Section):
 
 
 PREFIX = "TELEHEALTH_"
-_LISTS = ("trusted_proxies", "public_addresses", "stun_urls", "turn_urls", "anchor_paths")
+_LISTS = (
+    "recipients",
+    "mail_to",
+    "work_days",
+    "trusted_proxies",
+    "public_addresses",
+    "stun_urls",
+    "turn_urls",
+    "anchor_paths",
+    "business_hours",
+    "networks",
+    "countries",
+    "address",
+    "sign_in",
+    "account",
+    "link",
+    "code",
+    "connect",
+    "socket",
+    "scopes",
+    "mfa_acr",
+    "mfa_amr",
+)
 
 
 def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Config:

@@ -77,7 +77,7 @@ class Demo:
         actor = Actor("user", user, address=address, device=device)
         await self._house.log.enter(Entry(Action.SIGNIN_OK, Outcome.DONE, actor, detail={"factor": "demo"}))
         async with self._house.base.store.begin() as connection:
-            session, _ = await sessions.start(connection, user, Proof("demo", device, key=key))
+            session, _ = await sessions.start(connection, user, Proof("demo", device, key=key, invited=True))
         return session, await sessions.info(session.reveal())
 
     def _door(self, user: str) -> str:

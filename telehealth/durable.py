@@ -29,6 +29,9 @@ def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
 
 
 def private_folder(path: Path) -> Path:
-    """Make a folder that only we may enter, and its parents."""
+    """Make a folder that only we may enter, and its parents; what was made survives a power cut. Blocks."""
+    fresh = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for folder in reversed(fresh):
+        sync_folder(folder.parent)
     return path

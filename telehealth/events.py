@@ -62,8 +62,37 @@ class VisitChanged:
     visit: str
 
 
-Event = SessionEnded | LinkRevoked | ParticipantSignedOut | CodeMinted | CodeVoided | VisitChanged
-E = TypeVar("E", SessionEnded, LinkRevoked, ParticipantSignedOut, CodeMinted, CodeVoided, VisitChanged)
+@dataclass(frozen=True, slots=True)
+class CircleLeft:
+    """Somebody may not see a visit any more. `in_time`: their time ran out, so that a call under way goes on."""
+
+    visit: str
+    user: str
+    in_time: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IdentitySeen:
+    """A clinician looked at a participant's face; `outcome` None: not since they came in by another browser."""
+
+    visit: str
+    participant: str
+    outcome: str | None
+
+
+Event = (
+    SessionEnded
+    | LinkRevoked
+    | ParticipantSignedOut
+    | CodeMinted
+    | CodeVoided
+    | VisitChanged
+    | CircleLeft
+    | IdentitySeen
+)
+E = TypeVar(
+    "E", SessionEnded, LinkRevoked, ParticipantSignedOut, CodeMinted, CodeVoided, VisitChanged, CircleLeft, IdentitySeen
+)
 
 
 class Bus:

@@ -27,7 +27,15 @@ class Kind(StrEnum):
     GRANT = "grt"
     LEG = "leg"
     BUCKET = "bkt"
+    GLASS = "gls"
     CERTIFICATE = "crt"
+    EXPORT = "exp"
+    COPY = "cpy"
+    DELETION = "del"  # a wish to destroy, or a destroyed part
+    ALERT = "alr"
+    SIGHTING = "sgt"
+    ALERT_DELIVERY = "ald"
+    REGISTER_ITEM = "reg"
 
 
 def new_id(kind: Kind, entropy: Entropy = os.urandom) -> str:

@@ -43,6 +43,8 @@ ALLOWED = frozenset(
         "bucket",
         "index",
         "channel",
+        "export",
+        "copy",
     }
 )
 

@@ -10,6 +10,7 @@ from telehealth.durable import private_folder
 from telehealth.errors import Reason, Refusal
 
 LOCK = "server.lock"
+RESTORING = "restoring"  # in the audit log's folder while a restore is under way
 
 
 class AlreadyRunning(Refusal):
@@ -18,6 +19,14 @@ class AlreadyRunning(Refusal):
     code = "already_running"
     reason = Reason.CONFLICT
     message = "Another process is already using this data folder."
+
+
+class RestoreUnfinished(Refusal):
+    """A restore broke off here; half of a server must not start."""
+
+    code = "restore_unfinished"
+    reason = Reason.CONFLICT
+    message = "A restore broke off in these places. Empty them, then restore again."
 
 
 class OneFilesystem(Refusal):
@@ -43,6 +52,8 @@ def folders(config: Config) -> dict[str, Path]:
     """The folders we keep things in, by the name of their key."""
     places = config.places
     found = {"keys": places.keys, "root_key": places.root_key.parent, "audit": places.audit}
+    if places.keys_second is not None:
+        found["keys_second"] = places.keys_second
     file = database_file(config)
     if file is not None:
         found["database"] = file.parent
@@ -50,7 +61,12 @@ def folders(config: Config) -> dict[str, Path]:
 
 
 def prepare(config: Config) -> None:
-    """Make the folders, for us alone; refuse keys beside recordings beyond loopback. Blocks. Raises OSError."""
+    """Make the folders, for us alone; refuse keys beside recordings beyond loopback, and half of a restore.
+
+    Blocks. Raises OneFilesystem, RestoreUnfinished, OSError.
+    """
+    if (config.places.audit / RESTORING).exists():
+        raise RestoreUnfinished
     for folder in folders(config).values():
         private_folder(folder)
     if config.server.loopback or config.places.one_filesystem_is_meant:
@@ -62,7 +78,8 @@ def prepare(config: Config) -> None:
 def together(config: Config) -> bool:
     """Whether keys and recordings lie on one filesystem. Blocks. Raises OSError."""
     recordings = config.places.recordings.stat().st_dev
-    return recordings in (config.places.keys.stat().st_dev, config.places.root_key.parent.stat().st_dev)
+    folders = (config.places.keys, config.places.root_key.parent, config.places.keys_second)
+    return recordings in {folder.stat().st_dev for folder in folders if folder is not None}
 
 
 class Hold:

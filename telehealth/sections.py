@@ -66,6 +66,7 @@ class Places(Section):
 
     database: str = "sqlite:///data/telehealth.db"  # or postgresql://…
     keys: Path = Path("data/keys")
+    keys_second: Path | None = None  # holds every bucket of key shares too, best on another disk
     root_key: Path = Path("data/keys/root.key")
     audit: Path = Path("data/audit")
     recordings: Path = Path("data/recordings")
@@ -103,6 +104,23 @@ class Visits(Section):
     code_minutes: Annotated[int, Field(ge=1, le=10)] = 10
     code_tries: Annotated[int, Field(ge=1, le=5)] = 5
     day_tries: Annotated[int, Field(ge=1, le=20)] = 20
+    confirm: Literal["sent", "always", "never"] = "sent"  # when patients confirm a detail besides the code
+    join_countries: tuple[str, ...] = ()  # from where patients may join, ISO 3166-1 alpha-2; needs a country database
+    join_networks: tuple[str, ...] = ()  # and from which networks; both empty: from anywhere
+
+    @field_validator("join_countries")
+    @classmethod
+    def _countries(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(len(code) == 2 and code.isascii() and code.isalpha() for code in codes):
+            raise ValueError('countries as in "DE" (ISO 3166-1 alpha-2)')
+        return tuple(code.upper() for code in codes)
+
+    @field_validator("join_networks")
+    @classmethod
+    def _join_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for network in networks:
+            ip_network(network, strict=False)
+        return networks
 
 
 class Sessions(Section):
@@ -118,8 +136,21 @@ class Recording(Section):
     starter_lost_seconds: Annotated[int, Field(ge=5, le=60)] = 60
     sweep_minutes: Minutes = 60
     scrub_days: Annotated[int, Field(ge=0, le=3650)] = 30  # every sealed file is read again within so many; 0: never
-    backup_days: Annotated[int, Field(ge=0, le=3650)] = 0  # greatest age of a backup of key store or provider
+    backup_days: Annotated[int, Field(ge=0, le=3650)] = 0  # greatest age of a backup of the key store
+    early_deletion: Literal["two_people", "one_person"] = "two_people"  # before the term, where there are two admins
     least_free_bytes: Annotated[int, Field(ge=0)] = 200_000_000
+
+
+class Export(Section):
+    """How recordings may leave, and how long what leaves is kept here."""
+
+    at_once: Annotated[int, Field(ge=1, le=8)] = 1  # worker processes
+    waiting: Annotated[int, Field(ge=1, le=100)] = 16  # exports that may wait for one
+    keep_hours: Annotated[int, Field(ge=1, le=168)] = 24  # a finished export is destroyed after so long
+    allow_plain: bool = False  # admins may take one out unencrypted, with a reason
+    patient_copy: bool = True  # patients may ask for a playable copy
+    copy_approver: Literal["admin", "clinician"] = "admin"  # clinician: the visit's own may approve, too
+    copy_days: Annotated[int, Field(ge=1, le=30)] = 7  # life of the patient's download link
 
 
 class Store(Section):

@@ -9,6 +9,7 @@ from recordings.catalogue import Catalogue
 from recordings.reconcile import DAILY_OCTETS, Comparison, Reconciler
 from recordings.upload import Uploader
 from recordings.vault.disk import DiskVault
+from recordings.vault.home import MARKER, Home
 from recordings.vault.s3 import S3Shelf
 from recordings.vault.s3client import Bucket
 from recordings.vault.shipping import ShippingVault
@@ -23,6 +24,7 @@ from telehealth.sections import Store
 if TYPE_CHECKING:
     from telehealth.web.metrics import Metrics
 
+MOST_LOOKED_FOR = 500  # files, to know the vault again by
 FIRST_SECONDS = 300.0  # from the start to the first comparison
 DAY_SECONDS = 86_400.0
 _log = get_logger(__name__)
@@ -74,9 +76,15 @@ class Storing:
 
 
 async def storing_of(config: Config, base: Base, entropy: Entropy) -> Storing:
-    """The configured store; nothing is asked of it yet. Raises ConfigRefused for a secret's file, S3PartsMissing."""
+    """The configured store; only the vault's marker is looked at.
+
+    Raises ConfigRefused for a secret's file, S3PartsMissing.
+    """
     catalogue = Catalogue(base.store)
-    vault: Vault = DiskVault(config.places.recordings)
+    home = Home(config.places.recordings, config.places.keys / MARKER)
+    known = () if await asyncio.to_thread(home.is_kept) else await _known(catalogue)
+    await asyncio.to_thread(home.settle, known, entropy)
+    vault: Vault = DiskVault(config.places.recordings, home=home)
     uploader = None
     if config.store.kind == "s3":
         remote = S3Shelf(await asyncio.to_thread(bucket_of, config.store))
@@ -84,6 +92,13 @@ async def storing_of(config: Config, base: Base, entropy: Entropy) -> Storing:
         uploader = Uploader(catalogue, shipping, base.clock)
     reconciler = Reconciler(catalogue, base.keystore, base.log, vault)
     return Storing(vault, reconciler, uploader, entropy)
+
+
+async def _known(catalogue: Catalogue) -> set[str]:
+    """Names of files that the local vault should hold."""
+    files = {file.id: file.name for file in await catalogue.inventory() if file.size}
+    elsewhere = await catalogue.remote_among(tuple(files)[:MOST_LOOKED_FOR])
+    return {name for id_, name in tuple(files.items())[:MOST_LOOKED_FOR] if id_ not in elsewhere}
 
 
 def bucket_of(section: Store) -> Bucket:

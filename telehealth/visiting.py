@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
@@ -16,15 +17,16 @@ from signaling.server import SignallingServer
 from signaling.topology import seats
 from signaling.turn import IceServers
 from telehealth.config import Config, read_secret
-from telehealth.events import SessionEnded
+from telehealth.events import CircleLeft, SessionEnded
 from telehealth.house import House
 from telehealth.visits.live import LiveVisits
 from telehealth.visits.neighbours import Neighbours, Settings
 from telehealth.visits.store import VisitStore
-from telehealth.web.dispatch import cookie_name
+from telehealth.web.arrivals import socket_turn
 from telehealth.web.metrics import Metrics
 from telehealth.web.origin import our_origins
 from telehealth.web.proxies import Proxies
+from telehealth.web.route import cookie_name
 
 FIGURES = {
     "legs": "Legs on the media port",
@@ -115,6 +117,7 @@ def _settings(config: Config, zone: ZoneInfo) -> Settings:
     return Settings(
         resume_seconds=config.visits.resume_seconds,
         starter_lost_seconds=config.recording.starter_lost_seconds,
+        early_minutes=config.visits.early_minutes,
         late_minutes=config.visits.late_minutes,
         zone=zone,
     )
@@ -129,6 +132,8 @@ def _doors(house: House) -> Doors:
         patient_cookie=cookie_name("visit", https=https),
         source=Proxies.of(house.config.server.trusted_proxies).source,
         prove=house.identity.possession.require,
+        events=house.config.limits.rate("socket"),
+        turn=partial(socket_turn, house.limiting.door, https=https),
     )
 
 
@@ -147,4 +152,8 @@ def _end_grants_with_sessions(house: House) -> None:
     async def end(event: SessionEnded) -> None:
         await house.recordings.end_grants(event.user, event.session)
 
+    async def narrow(event: CircleLeft) -> None:
+        await house.recordings.end_grants(event.user, visit=event.visit)
+
     house.base.bus.subscribe(SessionEnded, end)
+    house.base.bus.subscribe(CircleLeft, narrow)

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from recordings.vault.files import Files, SystemFiles
+from recordings.vault.home import MARKER, Home
+from recordings.vault.reading import HandleReader, Reader
 from recordings.vault.store import VaultFailed, VaultFrozen, VaultFull, VaultMissing, checked_name
 from telehealth.durable import private_folder
 from telehealth.log import get_logger
@@ -23,21 +25,27 @@ class DiskVault:
     """Files of mode 0600 in a folder of mode 0700, written by owned threads, synced with their folder.
 
     At most `threads` operations run at once; more wait in order. A caller awaits each of its operations, so
-    the waiting line is never longer than the number of open files.
+    the waiting line is never longer than the number of open files. With a `home`, a folder that does not bear its
+    marker is not touched: everything raises VaultAway until it is the right one.
     """
 
-    def __init__(self, folder: Path, *, files: Files | None = None, threads: int = 4) -> None:
+    def __init__(self, folder: Path, *, files: Files | None = None, threads: int = 4, home: Home | None = None) -> None:
         self._folder = folder
-        self._is_made = False
+        self._home = home
+        self._is_ready = False
         self._files = files or SystemFiles()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="vault")
 
     async def create(self, name: str) -> "DiskWriter":
         path = self._path(name)
+        self._is_ready = False  # look at the marker again: a disk can go away while we run
         return DiskWriter(await self._run(self._create, path), self._files, self._pool)
 
     async def read(self, name: str, offset: int, length: int) -> bytes:
         return await self._run(self._files.read, self._path(name), offset, length)
+
+    async def reader(self, name: str) -> Reader:
+        return HandleReader(await self._run(self._files.open, self._path(name)), self._run)
 
     async def size(self, name: str) -> int:
         return (await self._run(self._path(name).stat)).st_size
@@ -49,9 +57,10 @@ class DiskVault:
         await self._run(self._delete, self._path(name))
 
     async def list(self) -> list[str]:
-        return await self._run(lambda: sorted(os.listdir(self._folder)))
+        return await self._run(lambda: sorted(name for name in os.listdir(self._folder) if name != MARKER))
 
     async def free_bytes(self) -> int:
+        self._is_ready = False
         figures = await self._run(os.statvfs, self._folder)
         return figures.f_bavail * figures.f_frsize
 
@@ -65,9 +74,11 @@ class DiskVault:
         return await asyncio.get_running_loop().run_in_executor(self._pool, _named_faults, self._in_folder, work, *args)
 
     def _in_folder(self, work: Callable[..., T], *args: object) -> T:
-        if not self._is_made:
+        if not self._is_ready:
+            if self._home is not None:
+                self._home.check()
             private_folder(self._folder)
-            self._is_made = True
+            self._is_ready = True
         return work(*args)
 
     def _create(self, path: Path) -> int:

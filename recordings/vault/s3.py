@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from recordings.vault.reading import Reader, ShelfReader
 from recordings.vault.s3client import DENIED, GONE, Bucket, Client, Patience, code_of, named_faults
 from recordings.vault.store import (
     Source,
@@ -56,6 +57,9 @@ class S3Shelf:
                 if not left:
                     raise
         raise VaultUnreachable
+
+    async def reader(self, name: str) -> Reader:
+        return ShelfReader(self, name)
 
     async def size(self, name: str) -> int:
         async with self._asking() as client:

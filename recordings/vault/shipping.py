@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
+from recordings.vault.reading import Reader
 from recordings.vault.store import RemoteShelf, Shelf, Vault, VaultFrozen, VaultMissing, Writer
 from telehealth.errors import Reason, Refusal
 
@@ -59,6 +60,15 @@ class ShippingVault:
             if not _leaves(name):
                 raise
         return await self.remote.read(name, offset, length)
+
+    async def reader(self, name: str) -> Reader:
+        """From the local file while there is one, even when it leaves meanwhile."""
+        try:
+            return await self.local.reader(name)
+        except VaultMissing:
+            if not _leaves(name):
+                raise
+        return await self.remote.reader(name)
 
     async def size(self, name: str) -> int:
         try:

@@ -4,9 +4,10 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import ClassVar, Protocol
 
+from recordings.vault.reading import Reader
 from telehealth.errors import NotFound, Reason, Refusal
 
-_NAME = re.compile(r"fil_[a-z2-7]{26}\.(capture|sealing|sealed|manifest)")
+_NAME = re.compile(r"fil_[a-z2-7]{26}\.(capture|sealing|sealed|manifest|export)")
 
 
 class VaultFull(Refusal):
@@ -87,6 +88,10 @@ class Shelf(Protocol):
         """Up to `length` octets from `offset`; fewer only at the file's end. Raises VaultMissing."""
         ...
 
+    async def reader(self, name: str) -> Reader:
+        """The file, to be read again and again. Raises VaultMissing."""
+        ...
+
     async def size(self, name: str) -> int:
         """The file's size in octets. Raises VaultMissing."""
         ...
@@ -116,7 +121,7 @@ class Vault(Shelf, Protocol):
         ...
 
     async def free_bytes(self) -> int:
-        """Octets that can still be written."""
+        """Octets that can still be written. Raises VaultAway where the folder is not the one that was written to."""
         ...
 
 

@@ -18,6 +18,23 @@ let stepUp = null;
 /** Pages of staff say how a person proves themselves again. @param {() => Promise<boolean>} confirm */
 export const onStepUp = (confirm) => { stepUp = confirm; };
 
+/** @type {(() => Promise<string | null>) | null} */
+let purposeOf = null;
+/** @type {string | null} what the person said they need this page for */
+let stated = null;
+
+/** Pages of staff say how a person is asked for a purpose. @param {() => Promise<string | null>} asked */
+export const onPurpose = (asked) => { purposeOf = asked; };
+
+/** What was said on this page already. */
+export const purposeOfUse = () => stated;
+
+/** Ask the person what they need this for. @returns {Promise<boolean>} whether they said it */
+export async function askPurpose() {
+  stated = (await purposeOf?.()) ?? stated;
+  return stated !== null;
+}
+
 /**
  * Ask the server; where it wants both factors again, the person is asked and the request sent once more.
  * @param {string} method @param {string} path below /api/v1 @param {unknown} [body]
@@ -27,7 +44,9 @@ export async function call(method, path, body, headers = {}) {
   try {
     return await once(method, path, body, headers);
   } catch (error) {
-    if (!(error instanceof Problem && error.code === "step_up_needed" && stepUp && await stepUp())) throw error;
+    if (!(error instanceof Problem)) throw error;
+    if (error.code === "purpose_needed" && stated === null && await askPurpose()) return call(method, path, body, headers);
+    if (!(error.code === "step_up_needed" && stepUp && await stepUp())) throw error;
     return once(method, path, body, headers);
   }
 }
@@ -41,6 +60,7 @@ export async function call(method, path, body, headers = {}) {
  */
 async function once(method, path, body, headers) {
   let answer;
+  if (stated) headers = { "Purpose-Of-Use": stated, ...headers };
   try {
     answer = await fetch(`/api/v1${path}`, {
       method,

@@ -20,10 +20,11 @@ function kept(mode, act) {
   });
 }
 
-/** Sign in somewhere, the new session bound to a new key of this browser.
+/** Sign in somewhere, the new session bound to the key of this browser: by it the clinic knows the device again.
  * @param {string} path @param {object} body @returns {Promise<any>} */
 export async function signInAt(path, body) {
-  const pair = await crypto.subtle.generateKey(CURVE, false, ["sign", "verify"]);
+  const before = await kept("readonly", (store) => store.get("session")).catch(() => null);
+  const pair = before ?? await crypto.subtle.generateKey(CURVE, false, ["sign", "verify"]);
   const { kty, crv, x, y } = await crypto.subtle.exportKey("jwk", pair.publicKey);
   const storable = await kept("readwrite", (store) => store.put(pair, "next")).then(() => true, () => false);
   const answer = await call("POST", path, storable ? { ...body, key: { kty, crv, x, y } } : body);

@@ -1,6 +1,6 @@
 // The one socket of a page: events answered or refused by code, reconnecting by itself.
 import { io } from "/vendor/socket.io.js";
-import { call, Problem } from "./api.js";
+import { askPurpose, call, Problem, purposeOfUse } from "./api.js";
 import { proof } from "./proof.js";
 
 const ANSWER_WITHIN = 10_000;
@@ -19,7 +19,7 @@ export function connect(purpose) {
   const socket = io("/visit", {
     transports: ["websocket"],
     auth: (/** @type {(said: object) => void} */ say) => {
-      if (staff) proof().then((given) => say({ ...purpose, proof: given }), () => say(purpose));
+      if (staff) proof().then((given) => say({ ...purpose, proof: given, purpose: purposeOfUse() }), () => say(purpose));
       else say(purpose);
     },
     reconnectionDelay: 400,
@@ -31,6 +31,8 @@ export function connect(purpose) {
     if (code === "proof_needed" && !(await proof().catch(() => "later"))) {
       await call("DELETE", "/session").catch(() => null); // this browser lost the session's key: only signing in helps
       location.replace("/");
+    } else if (code === "purpose_needed" && purposeOfUse() === null && await askPurpose()) {
+      socket.connect();
     } else if (code && passes(code)) {
       setTimeout(() => { if (!over.has(socket)) socket.connect(); }, AGAIN_AFTER); // a refused socket does not try again by itself
     }

@@ -1,5 +1,6 @@
 // One's own account: where one is signed in, passkeys, the password.
 import { call, codeOf } from "../net/api.js";
+import { goToProvider } from "../net/sso.js";
 import { ask, field, fill, h, tell } from "../ui/dom.js";
 import { dayAndTime, t, wordsFor } from "../ui/i18n.js";
 import { makePasskey, passkeyCode, passkeysHere } from "../ui/passkeys.js";
@@ -9,6 +10,7 @@ const { session, main } = await staffPage("account.title");
 const here = passkeysHere(await about());
 const devices = h("ul", { class: "rows", id: "devices" });
 const passkeys = h("ul", { class: "rows", id: "passkeys" });
+const single = h("section", { class: "card stack", id: "single", hidden: true });
 fill(main,
   h("div", { class: "page-head" }, h("h1", {}, t("account.title"))),
   h("section", { class: "card stack" },
@@ -19,6 +21,7 @@ fill(main,
     h("div", { class: "page-head" }, h("h2", {}, t("passkeys.title")),
       here && h("button", { class: "primary", id: "add-passkey", onclick: add }, t("passkeys.add"))),
     h("p", { class: "quiet" }, t(here ? "passkeys.text" : "passkeys.off")), passkeys),
+  single,
   h("section", { class: "card stack" }, h("h2", {}, t("password.title")), passwordForm()));
 
 /** @param {() => Promise<unknown>} work */
@@ -31,6 +34,7 @@ async function trying(work) {
 }
 
 const load = () => trying(async () => {
+  showSingle(await call("GET", "/sso/link"));
   fill(devices, ...(await call("GET", "/sessions")).items.map(device));
   const kept = (await call("GET", "/passkeys")).items;
   fill(passkeys, ...(kept.length ? kept.map(passkey) : [h("li", { class: "empty" }, t("passkeys.none"))]));
@@ -41,6 +45,7 @@ function device(one) {
   const name = one.name || t("devices.unknown");
   return h("li", { class: "row two", "data-session": one.id },
     h("div", {}, h("h3", {}, name), h("p", { class: "quiet small" },
+      t("devices.by", { how: t(/** @type {import("../ui/i18n.js").Key} */ (`factor.${one.factor}`)) }), " · ",
       t("devices.since", { from: dayAndTime(one.created_at), seen: dayAndTime(one.seen_at) }))),
     h("div", { class: "acts" }, one.current
       ? h("span", { class: "chip" }, t("devices.this"))
@@ -63,6 +68,19 @@ function passkey(one) {
       if (await sure(t("passkeys.remove"), t("passkeys.remove.sure", { name: one.label }))) await call("DELETE", `/passkeys/${one.id}`);
       await load();
     }) }, t("passkeys.remove"))));
+}
+
+/** @param {{name: string | null, since: string | null}} tied */
+function showSingle({ name, since }) {
+  single.hidden = name === null && since === null;
+  fill(single,
+    h("div", { class: "page-head" }, h("h2", {}, name || t("sso.title")), since
+      ? h("button", { class: "danger", id: "untie", onclick: () => trying(async () => {
+        if (await sure(t("sso.untie"), t("sso.untie.sure"))) await call("DELETE", "/sso/link");
+        await load();
+      }) }, t("sso.untie"))
+      : h("button", { id: "tie", onclick: () => trying(() => goToProvider({ link: true, next: "/account" })) }, t("sso.tie"))),
+    h("p", { class: "quiet" }, since ? t("sso.tied", { at: dayAndTime(since) }) : t("sso.untied")));
 }
 
 /** @param {string} title @param {string} text */

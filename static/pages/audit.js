@@ -1,36 +1,66 @@
 // Reading the log; reading is itself entered.
 import { call, codeOf, query } from "../net/api.js";
+import { actWords, sections, who, word } from "../ui/acts.js";
+import { en } from "../ui/catalogue/en.js";
 import { field, fill, h } from "../ui/dom.js";
 import { dayAndTime, t, wordsFor } from "../ui/i18n.js";
 import { staffPage } from "../ui/shell.js";
 
-const { main } = await staffPage("audit.title");
+const { session, main } = await staffPage("audit.title");
+const actions = Object.keys(en).filter((key) => key.startsWith("act.")).map((key) => key.slice(4));
+/** @param {string} name */
+const text = (name) => h("input", { name, autocomplete: "off" });
+/** @param {string} name */
+const date = (name) => h("input", { name, type: "date" });
 const inputs = {
-  action: h("input", { name: "action", autocomplete: "off" }), patient: h("input", { name: "patient", autocomplete: "off" }),
-  visit: h("input", { name: "visit", autocomplete: "off" }), recording: h("input", { name: "recording", autocomplete: "off" }),
-  outcome: h("select", { name: "outcome" }, new Option(t("any"), ""), ...["intent", "done", "refused", "failed"].map((one) => new Option(t(/** @type {any} */ (`outcome.${one}`)), one))),
+  patient: text("patient"), actor: h("input", { name: "actor", autocomplete: "off", list: "people" }), visit: text("visit"), recording: text("recording"),
+  action: h("select", { name: "action" }, new Option(t("any"), ""), ...actions.map((one) => new Option(actWords(one), one))),
+  outcome: h("select", { name: "outcome" }, new Option(t("any"), ""), ...["intent", "done", "refused", "failed"].map((one) => new Option(word(`outcome.${one}`), one))),
+  since: date("since"), until: date("until"),
 };
 const body = h("tbody");
 const head = h("p", { class: "quiet small", id: "head" });
 const status = h("p", { class: "empty", role: "status", hidden: true });
 const more = h("button", { hidden: true }, t("more"));
+const format = h("select", { name: "format" }, ...["jsonl", "csv", "bundle"].map((one) => new Option(word(`audit.export.${one}`), one)));
+const exporting = h("button", { type: "button", onclick: save }, t("audit.export"));
 /** @type {string | null} */
 let cursor = null;
+
 fill(main,
   h("div", { class: "page-head" }, h("h1", {}, t("audit.title")), head),
+  sections("/audit", session.user.role === "admin"),
   h("form", { class: "filters", role: "search", onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); load(false); } },
-    ...Object.entries(inputs).map(([name, input]) => field(t(/** @type {any} */ (`audit.${name}`)), input)),
+    ...Object.entries(inputs).map(([name, input]) => field(word(`audit.${name}`), input)),
     h("button", { class: "primary", type: "submit" }, t("find"))),
   h("div", { class: "table-frame", tabindex: "0", role: "region", "aria-label": t("audit.title") },
-    h("table", {}, h("thead", {}, h("tr", {}, ...["#", t("audit.at"), t("audit.who"), t("audit.action"), t("audit.outcome"), t("audit.on")].map((word) => h("th", { scope: "col" }, word)))), body)),
-  status, more);
+    h("table", {}, h("thead", {}, h("tr", {}, ...["#", t("audit.at"), t("audit.who"), t("audit.action"), t("audit.on"), t("audit.details")].map((one) => h("th", { scope: "col" }, one)))), body)),
+  status, h("datalist", { id: "people" }, ...await colleagues()),
+  h("div", { class: "actions between export-bar" }, more, h("div", { class: "actions" }, field(t("audit.export"), format), exporting)));
 more.addEventListener("click", () => load(true));
+
+/** Names to choose from, for those who may see them all. */
+async function colleagues() {
+  if (session.user.role !== "admin") return [];
+  const found = await call("GET", "/users").catch(() => ({ items: [] }));
+  return found.items.map((/** @type {{id: string, name: string}} */ one) => h("option", { value: one.id }, one.name));
+}
+
+/** What is asked for; a name is turned into its key first, so that it stands in no address. */
+async function criteria() {
+  const values = Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, input.value.trim()]));
+  const found = values.patient ? await call("POST", "/audit/patients", { name: values.patient }) : { patient: "" };
+  return {
+    ...values, patient: found.patient,
+    since: values.since && new Date(`${values.since}T00:00`).toISOString(),
+    until: values.until && new Date(`${values.until}T23:59:59.999`).toISOString(),
+  };
+}
 
 /** @param {boolean} further */
 async function load(further) {
   try {
-    const values = Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, input.value.trim()]));
-    const found = await call("GET", `/audit/entries${query({ ...values, after: further ? cursor : null, limit: 100 })}`);
+    const found = await call("GET", `/audit/entries${query({ ...await criteria(), after: further ? cursor : null, limit: 100 })}`);
     cursor = found.next;
     more.hidden = !cursor;
     head.textContent = t("audit.head", { size: found.head.size, root: String(found.head.root).slice(0, 16) });
@@ -44,15 +74,28 @@ async function load(further) {
   }
 }
 
+async function save() {
+  location.assign(`/api/v1/audit/export${query({ ...await criteria(), format: format.value })}`);
+}
+
+/** Filter by what was pressed. @param {HTMLInputElement} input @param {string} value */
+function only(input, value) {
+  input.value = value;
+  load(false);
+}
+
 /** @param {any} entry */
 function row(entry) {
   const tone = { refused: "warn", failed: "danger" }[/** @type {string} */ (entry.outcome)] ?? "plain";
+  const person = ["user", "token"].includes(entry.actor.kind)
+    ? h("button", { class: "link", type: "button", title: t("audit.only_person"), onclick: () => only(inputs.actor, entry.actor.id) }, who(entry.actor))
+    : who(entry.actor);
   return h("tr", {}, h("td", { class: "number" }, entry.index), h("td", { class: "number" }, dayAndTime(entry.at)),
-    h("td", {}, h("div", {}, t(/** @type {any} */ (`role.${entry.actor.role || "system"}`))), h("div", { class: "quiet small" }, entry.actor.id)),
-    h("td", {}, h("code", {}, entry.action)),
-    h("td", {}, h("span", { class: `chip ${tone}` }, t(/** @type {any} */ (`outcome.${entry.outcome}`)))),
-    h("td", { class: "small" }, ...[entry.visit, entry.recording, entry.subject].filter(Boolean).map((one) => h("div", {}, one)),
-      ...Object.entries(entry.detail ?? {}).map(([name, value]) => h("div", { class: "quiet" }, `${name}: ${value}`))));
+    h("td", {}, person),
+    h("td", {}, h("div", {}, actWords(entry.action)), h("div", { class: "quiet small" }, h("code", {}, entry.action), " ", h("span", { class: `chip ${tone}` }, word(`outcome.${entry.outcome}`)))),
+    h("td", { class: "small" }, entry.visit && h("div", {}, h("a", { href: `/audit/visits/${entry.visit}` }, t("audit.show_story"))),
+      ...[entry.visit, entry.recording, entry.subject].filter(Boolean).map((one) => h("div", { class: "quiet" }, one))),
+    h("td", { class: "small quiet" }, ...Object.entries({ ...entry.detail, ...(entry.purpose ? { purpose: entry.purpose } : {}) }).filter(([, value]) => value !== "").map(([name, value]) => h("div", {}, `${name}: ${value}`))));
 }
 
 await load(false);

@@ -6,11 +6,13 @@ import { knocking, partner } from "../state/visit.js";
 import { noticeArrival, titleBadge } from "../ui/arrivals.js";
 import { askEmergency, askPurpose } from "../ui/asking.js";
 import { callRoom } from "../ui/callroom.js";
+import { glassOffer } from "../ui/care.js";
 import { ask, fill, h, refill } from "../ui/dom.js";
 import { clock, t, wordsFor } from "../ui/i18n.js";
 import { icon } from "../ui/icons.js";
 import { panelFrame } from "../ui/panel.js";
 import { staffPage } from "../ui/shell.js";
+import { sightings } from "../ui/sighting.js";
 
 let live = true;
 const { session: staff, main } = await staffPage("call.title", () => live);
@@ -35,6 +37,8 @@ room.stage.root.addEventListener("panel", () => people.setAttribute("aria-presse
 if (innerWidth > 768) togglePeople();
 room.stage.root.setAttribute("aria-label", staff.clinic.name);
 let waiting = new Set();
+const identity = sightings(visit);
+let unseen = false;
 
 session.addEventListener("view", draw);
 session.addEventListener("ended", (event) => over(/** @type {CustomEvent} */ (event).detail));
@@ -49,10 +53,11 @@ function draw() {
   titleBadge(t("call.title"), here.length);
   refill(door, ...here.map(knock));
   refill(facts, ...about(view));
-  if (here.length && !panel.isConnected) togglePeople();
+  if ((here.length || (view.identity_open && !unseen)) && !panel.isConnected) togglePeople();
+  unseen = Boolean(view.identity_open);
   const running = ["asking", "starting", "recording", "paused"].includes(view.recording.state);
   fill(record, h("span", { class: "disc" }, icon(running ? "stop" : "record")), h("span", {}, t(running ? "record.stop" : "record.ask")));
-  record.disabled = !running && !partner(view);
+  record.disabled = !running && (!partner(view) || unseen);
 }
 
 /** @param {import("../state/visit.js").Person} person */
@@ -76,6 +81,7 @@ function about(view) {
   if (!person) return [h("p", { class: "quiet" }, t(knocking(view).length ? "door.choose" : "door.nobody"))];
   return [
     h("h3", {}, person.name ?? t("role.patient")),
+    identity(person, view),
     h("dl", { class: "facts small" },
       h("dt", {}, t("facts.location")), h("dd", { id: "location" }, h("bdi", {}, person.location ?? "–")),
       h("dt", {}, t("facts.callback")), h("dd", { id: "callback" }, h("bdi", {}, person.callback ?? "–")),
@@ -127,7 +133,8 @@ function over(reason) {
   devices.close();
   if (reason === "ended" || reason === "left") location.assign("/visits");
   else {
-    fill(document.body, h("main", { class: "narrow centre" }, h("div", { class: "card stack" },
+    const offered = reason === "not_found" && staff.user.role === "clinician";
+    fill(document.body, h("main", { class: "narrow centre" }, offered && h("div", { class: "card" }, glassOffer({ visit }, () => location.reload())), h("div", { class: "card stack" },
       h("h1", {}, t("over.sorry")), h("p", { role: "alert" }, isWayOut(reason) ? t(/** @type {any} */ (`over.${reason}`)) : wordsFor(reason)), h("a", { class: "button primary", href: "/visits" }, t("nav.visits")))));
   }
 }

@@ -7,9 +7,12 @@ import { place } from "../state/visit.js";
 import { deviceChoices, levelMeter } from "../ui/asking.js";
 import { callRoom } from "../ui/callroom.js";
 import { chime } from "../ui/arrivals.js";
+import { deviceHints } from "../ui/devicecheck.js";
 import { field, fill, h, refill } from "../ui/dom.js";
+import { confirmation, lostLink } from "../ui/lostlink.js";
 import { clock, day, length, t, wordsFor } from "../ui/i18n.js";
 import { about, openPage } from "../ui/shell.js";
+import { ownRecordings } from "./own.js";
 
 const { clinic, demo } = await about();
 const token = location.hash.slice(1);
@@ -39,7 +42,7 @@ function draw() {
     main = openPage(clinic, demo);
   }
   /** @type {Record<string, () => void>} */
-  const pages = { opening, early, code: askCode, devices: checkDevices, waiting, call: inCall, over, unknown, replaced };
+  const pages = { opening, early, code: askCode, devices: checkDevices, waiting, call: inCall, over, unknown, outside, replaced };
   pages[way.step]();
   if (way.step !== "call" && !main.contains(document.activeElement)) main.focus();
 }
@@ -82,12 +85,13 @@ function askCode() {
   const passcode = invitation.channel === "passcode";
   const input = h("input", { id: "code", class: "code", dir: "ltr", required: true, maxlength: 64, autocapitalize: "none", spellcheck: "false",
     autocomplete: passcode ? "off" : "one-time-code", inputmode: passcode ? null : "numeric" });
+  const confirmed = confirmation(invitation);
   const error = h("p", { class: "error", role: "alert", id: "code-error" });
   const button = h("button", { class: "primary wide", type: "submit" }, t("join.code.go"));
   const send = h("button", { class: "wide", type: "button", id: "send-code", onclick: mint }, t(/** @type {any} */ (`join.mint.${invitation.channel}`)));
   card(h("h1", {}, t("join.hello")), h("p", {}, t(/** @type {any} */ (`join.code.${invitation.channel}`))),
     !passcode && send,
-    h("form", { class: "stack", onsubmit: verify }, field(t("join.code.label"), input), error, button));
+    h("form", { class: "stack", onsubmit: verify }, field(t("join.code.label"), input), confirmed?.field, error, button));
   input.focus();
 
   async function mint() {
@@ -113,11 +117,12 @@ function askCode() {
     button.disabled = true;
     error.textContent = "";
     try {
-      await call("POST", "/join/verify", { code: input.value.trim() });
+      await call("POST", "/join/verify", { code: input.value.trim(), ...(confirmed ? { confirm: confirmed.input.value.trim() } : {}) });
       go({ kind: "verified" });
     } catch (problem) {
       const left = problem instanceof Problem ? problem.triesLeft : null;
-      error.textContent = [wordsFor(codeOf(problem)), left !== null && t("join.tries", { count: left })].filter(Boolean).join(" ");
+      const said = confirmed && codeOf(problem) === "code_wrong" ? t("join.wrong") : wordsFor(codeOf(problem));
+      error.textContent = [said, left !== null && t("join.tries", { count: left })].filter(Boolean).join(" ");
       input.value = "";
       input.focus();
       button.disabled = false;
@@ -141,8 +146,9 @@ async function checkDevices() {
   const error = h("p", { class: "error", role: "alert" });
   const button = h("button", { class: "primary wide", type: "submit", id: "ready" }, t("join.ready"));
   const retry = h("button", { type: "button", hidden: true, onclick: () => devices.open() }, t("devices.retry"));
+  const guide = deviceHints(devices, stop.signal, true);
   card(h("h1", {}, t("join.devices")), h("p", { class: "quiet" }, t("join.devices.text")),
-    h("div", { class: "preview" }, h("span", {}, t("devices.nopicture")), video), level, trouble, retry,
+    h("div", { class: "preview" }, h("span", {}, t("devices.nopicture")), video), level, trouble, guide.element, retry,
     h("div", { class: "actions between" }, line, sound),
     h("details", {}, h("summary", {}, t("devices.choose")), fields),
     h("form", { class: "stack", onsubmit: ready },
@@ -161,7 +167,7 @@ async function checkDevices() {
   };
   devices.addEventListener("change", show, { signal: stop.signal });
   await devices.open();
-  void checkLine(line);
+  void checkLine(line).then((slow) => guide.saw({ kind: "line", slow }));
 
   /** @param {Event} event */
   async function ready(event) {
@@ -191,6 +197,7 @@ async function checkLine(line) {
   }
   const best = Math.round(Math.min(...times));
   line.textContent = t(best < 400 ? "devices.line.good" : "devices.line.slow", { ms: best });
+  return best >= 400;
 }
 
 function enter() {
@@ -226,12 +233,18 @@ function over() {
   const good = ["ended", "left", "visit_over"].includes(reason);
   const again = ["left", "visit_full"].includes(reason) || !isWayOut(reason);
   card(h("h1", {}, t(good ? "over.title" : "over.sorry")), h("p", {}, isWayOut(reason) ? t(/** @type {any} */ (`over.${reason}`)) : wordsFor(reason)),
-    again && h("button", { class: "primary", onclick: () => location.reload() }, t(reason === "left" ? "over.back" : "over.again")));
+    again && h("button", { class: "primary", onclick: () => location.reload() }, t(reason === "left" ? "over.back" : "over.again")),
+    ["ended", "visit_over"].includes(reason) && ownRecordings());
 }
 
 function unknown() {
   devices.close();
-  card(h("h1", {}, t("join.unknown")), h("p", {}, t("join.unknown.text")));
+  card(h("h1", {}, t("join.unknown")), h("p", {}, t("join.unknown.text")), lostLink());
+}
+
+function outside() {
+  devices.close();
+  card(h("h1", {}, t("join.outside")), h("p", { role: "alert" }, wordsFor("outside_area")));
 }
 
 function replaced() {
@@ -253,7 +266,7 @@ async function open() {
   } catch (error) {
     const code = codeOf(error);
     if (code === "offline") card(h("p", { role: "alert" }, wordsFor(code)), h("button", { onclick: () => location.reload() }, t("again")));
-    else go({ kind: "refused", code: "link_unknown" });
+    else go({ kind: "refused", code: code === "outside_area" ? code : "link_unknown" });
   }
 }
 

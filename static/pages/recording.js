@@ -2,10 +2,13 @@
 import { Playback } from "../call/playback.js";
 import { call, codeOf } from "../net/api.js";
 import { proof } from "../net/proof.js";
+import { glassOffer } from "../ui/care.js";
 import { ask, field, fill, h, tell } from "../ui/dom.js";
+import { certificates, gapStrip, parts, pendingWords, wishes } from "../ui/erasing.js";
 import { dayAndTime, length, size, t, wordsFor, wordsForReason } from "../ui/i18n.js";
 import { icon } from "../ui/icons.js";
 import { staffPage } from "../ui/shell.js";
+import { takingOut } from "./exports.js";
 
 /** @type {Playback | null} */
 let playback = null;
@@ -14,26 +17,34 @@ const id = location.pathname.split("/")[2];
 const stage = h("section", { class: "card stack", "aria-label": t("recording.play") });
 const facts = h("section", { class: "card" });
 const acts = h("div", { class: "actions" });
+const erasing = h("div", { class: "stack" });
 const heading = h("h1", {}, t("recording.title"));
-fill(main, h("p", {}, h("a", { href: "/recordings" }, t("recording.back"))), h("div", { class: "page-head" }, heading, acts), stage, facts);
+fill(main, h("p", {}, h("a", { href: "/recordings" }, t("recording.back"))), h("div", { class: "page-head" }, heading, acts), stage, facts, erasing);
 /** @type {any} */
 let recording = null;
+/** @type {HTMLElement | null} */
+let taking = null;
 
 async function load() {
   try {
     recording = await call("GET", `/recordings/${id}`);
     draw();
   } catch (error) {
-    fill(stage, h("p", { role: "alert" }, wordsFor(codeOf(error))));
+    const offered = codeOf(error) === "not_found" && session.user.role === "clinician";
+    fill(stage, h("p", { role: "alert" }, wordsFor(codeOf(error))), offered && glassOffer({ recording: id }, load));
   }
 }
 
 function draw() {
   heading.textContent = dayAndTime(recording.started_at);
   const gone = ["deleting", "deleted"].includes(recording.state);
+  if (gone) taking?.remove();
+  else if (recording.state === "sealed" && !taking) main.append(taking = takingOut(id, session.user.role));
   if (!playback) fill(stage, gone ? h("p", { class: "empty" }, t("recording.gone")) : recording.state === "sealed" ? startPlaying() : h("p", { role: "status" }, t("recording.notyet")));
   fill(facts, h("h2", {}, t("recording.facts")), h("dl", { class: "facts" }, ...pairs().flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])));
   fill(acts, ...(session.user.role === "admin" ? adminActs(gone) : []));
+  const staff = ["admin", "clinician"].includes(session.user.role);
+  fill(erasing, wishes(recording, session.user, load), staff && parts(recording, load));
 }
 
 /** @returns {[string, string][]} */
@@ -41,7 +52,7 @@ function pairs() {
   const state = recording.interrupted && recording.state === "sealed" ? "interrupted" : recording.state;
   /** @type {[string, string | null | false][]} */
   const all = [
-    [t("recordings.state"), t(/** @type {any} */ (`recording.${state}`))],
+    [t("recordings.state"), pendingWords(recording) ?? t(/** @type {any} */ (`recording.${state}`))],
     [t("recordings.length"), length(recording.milliseconds / 1000)],
     [t("recordings.clinician"), recording.clinician.name],
     [t("recordings.size"), size(recording.bytes)],
@@ -49,7 +60,7 @@ function pairs() {
     [t("recording.tracks"), recording.tracks.map((/** @type {any} */ one) => t(/** @type {any} */ (`role.${one.role}`))).join(", ")],
     [t("recordings.due"), recording.retention.due_at && dayAndTime(recording.retention.due_at)],
     [t("recording.hold"), recording.hold && `${recording.hold.reason} (${dayAndTime(recording.hold.at)})`],
-    [t("recording.deleted.at"), recording.deleted_at && dayAndTime(recording.deleted_at)],
+    [t("recording.deleted.at"), recording.destroyed_at && dayAndTime(recording.destroyed_at)],
     [t("recording.effective"), recording.effective_after && dayAndTime(recording.effective_after)],
     [t("recording.id"), recording.id],
   ];
@@ -90,7 +101,7 @@ async function play(purpose) {
   });
   fill(stage, h("div", { class: "players" }, ...players.map((/** @type {any} */ one) =>
     h("figure", {}, one.video, h("figcaption", {}, t(/** @type {any} */ (`role.${one.track.role}`)))))),
-  h("div", { class: "transport" }, toggle, slider, time, done));
+  h("div", { class: "transport" }, toggle, slider, time, done), gapStrip(recording.manifest, held.seconds));
   await held.seek(0);
   await held.play();
 
@@ -106,7 +117,7 @@ async function play(purpose) {
 
 /** @param {boolean} gone */
 function adminActs(gone) {
-  if (gone) return [recording.state === "deleted" || recording.effective_after ? h("a", { class: "button", id: "certificate", href: `/api/v1/recordings/${id}/certificate`, download: `certificate-${id}.json` }, t("recording.certificate")) : null];
+  if (gone) return certificates(recording, `/recordings/${id}`, "");
   return [
     recording.hold
       ? h("button", { id: "release", onclick: () => change("DELETE", `/recordings/${id}/hold`) }, t("recording.release"))
@@ -139,13 +150,20 @@ async function remove() {
   const sure = await ask(t("recording.delete"), (close) => [h("form", { class: "stack", onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); close(true); } },
     h("p", { class: "note danger" }, t("recording.delete.text")), field(t("reason"), reason), field(t("recording.note"), note),
     h("div", { class: "actions end" }, h("button", { type: "button", onclick: () => close(null) }, t("cancel")), h("button", { class: "danger primary", type: "submit", id: "delete-go" }, t("recording.delete"))))]);
-  if (sure) await change("DELETE", `/recordings/${id}`, { reason: reason.value, note: note.value || null });
+  if (!sure) return;
+  await change("DELETE", `/recordings/${id}`, { reason: reason.value, note: note.value || null });
+  if (recording.requests.length) tell(t("erase.asked"));
 }
 
 await load();
-if (recording && !["sealed", "deleted"].includes(recording.state)) {
+if (recording && !settled()) {
   const timer = setInterval(async () => {
     await load();
-    if (["sealed", "deleted"].includes(recording.state)) clearInterval(timer);
+    if (settled()) clearInterval(timer);
   }, 2000);
+}
+
+/** Whether nothing is under way that the page should wait for. */
+function settled() {
+  return ["sealed", "deleted"].includes(recording.state) || Boolean(recording.certificate);
 }

@@ -2,7 +2,9 @@
 import { call, codeOf, query } from "../net/api.js";
 import { field, fill, h } from "../ui/dom.js";
 import { dayAndTime, length, size, t, wordsFor } from "../ui/i18n.js";
+import { pendingWords } from "../ui/erasing.js";
 import { staffPage } from "../ui/shell.js";
+import { copyRequests } from "./copies.js";
 
 const { main } = await staffPage("recordings.title");
 const patient = h("input", { name: "patient", autocomplete: "off" });
@@ -24,16 +26,19 @@ fill(main,
     field(t("recordings.state"), state), h("button", { class: "primary", type: "submit" }, t("find"))),
   h("div", { class: "table-frame", tabindex: "0", role: "region", "aria-label": t("recordings.title") },
     h("table", {}, h("thead", {}, h("tr", {}, ...heads.map((key) => h("th", { scope: "col" }, t(/** @type {any} */ (key)))))), body)),
-  status, more);
+  status, more, copyRequests());
 more.addEventListener("click", () => load(true));
 
 /** @param {boolean} further */
 async function load(further) {
   try {
-    const found = await call("GET", `/recordings${query({
-      patient: patient.value.trim(), state: state.value, after: further ? cursor : null, limit: 50,
-      from: from.value && new Date(`${from.value}T00:00`).toISOString(), to: to.value && new Date(`${to.value}T23:59:59`).toISOString(),
-    })}`);
+    const whose = patient.value.trim();
+    const asked = {
+      state: state.value || null, after: further ? cursor : null, limit: 50,
+      from: from.value ? new Date(`${from.value}T00:00`).toISOString() : null,
+      to: to.value ? new Date(`${to.value}T23:59:59`).toISOString() : null,
+    };
+    const found = whose ? await call("POST", "/recordings/search", { patient: whose, ...asked }) : await call("GET", `/recordings${query(asked)}`);
     cursor = found.next;
     more.hidden = !cursor;
     if (!further) fill(body);
@@ -52,7 +57,9 @@ function row(one) {
     h("td", {}, h("a", { href: `/recordings/${one.id}` }, dayAndTime(one.started_at))),
     h("td", { class: "number" }, length(one.milliseconds / 1000)),
     h("td", {}, h("span", { class: `chip ${one.interrupted ? "warn" : "plain"}` },
-      t(/** @type {any} */ (`recording.${one.interrupted && one.state === "sealed" ? "interrupted" : one.state}`))),
+      pendingWords(one) ?? t(/** @type {any} */ (`recording.${one.interrupted && one.state === "sealed" ? "interrupted" : one.state}`))),
+      one.requests.length > 0 && h("span", { class: "chip warn" }, t("erase.waiting")),
+      one.parts.length > 0 && h("span", { class: "chip plain" }, t("erase.gap.destroyed", { role: t("erase.parts") })),
       one.hold && h("span", { class: "chip warn" }, t("recording.held"))),
     h("td", {}, one.clinician.name), h("td", { class: "number" }, size(one.bytes)),
     h("td", {}, one.retention.due_at ? dayAndTime(one.retention.due_at) : "–"));

@@ -1,6 +1,7 @@
 // Sign-in: name, password, one-time code.
 import { call, codeOf, Problem } from "../net/api.js";
 import { signInAt } from "../net/proof.js";
+import { goToProvider } from "../net/sso.js";
 import { field, fill, h } from "../ui/dom.js";
 import { t, wordsFor } from "../ui/i18n.js";
 import { passkeyCode, passkeysHere, usePasskey } from "../ui/passkeys.js";
@@ -30,10 +31,11 @@ function show() {
   const form = h("form", { class: "stack card", onsubmit: submit },
     h("h1", {}, t("signin.title")),
     passkeysHere(facts) && h("button", { class: "primary wide", type: "button", id: "passkey", onclick: withPasskey }, t("passkey.use")),
-    passkeysHere(facts) && h("p", { class: "quiet small" }, t("signin.or")),
+    typeof facts.sso === "string" && h("button", { class: "wide", type: "button", id: "sso", onclick: bySso }, facts.sso ? t("sso.use", { name: facts.sso }) : t("sso.use.plain")),
+    (passkeysHere(facts) || typeof facts.sso === "string") && h("p", { class: "quiet small" }, t("signin.or")),
     field(t("signin.login"), login), field(t("signin.password"), password), field(t("signin.code"), code, t("signin.code.hint")),
     error, button);
-  fill(main, form, h("p", { class: "quiet small foot" }, t("signin.patients")));
+  fill(main, form, h("p", { class: "quiet small foot" }, t("signin.patients"), " ", h("a", { href: "/join" }, t("lost.title"))));
   login.focus();
 
   /** @param {Event} event */
@@ -47,6 +49,19 @@ function show() {
     } catch (problem) {
       error.textContent = wordsFor(passkeyCode(problem));
     } finally {
+      pressed.disabled = false;
+    }
+  }
+
+  /** @param {Event} event */
+  async function bySso(event) {
+    const pressed = /** @type {HTMLButtonElement} */ (event.currentTarget);
+    pressed.disabled = true;
+    error.textContent = "";
+    try {
+      await goToProvider({ link: false, next: new URLSearchParams(location.search).get("next") ?? "" });
+    } catch (problem) {
+      error.textContent = wordsFor(codeOf(problem));
       pressed.disabled = false;
     }
   }

@@ -6,6 +6,7 @@ import { clock, day, t, wordsFor } from "../ui/i18n.js";
 import { staffPage } from "../ui/shell.js";
 import { bookDialog, editDialog, linkDialog } from "../ui/booking.js";
 import { arrivals, noticeArrival, titleBadge } from "../ui/arrivals.js";
+import { teamDialog, waitingGlasses } from "../ui/care.js";
 
 const { session, main } = await staffPage("visits.title");
 const list = h("ul", { class: "rows" });
@@ -24,7 +25,7 @@ fill(main,
   h("div", { class: "page-head" }, heading,
     h("div", { class: "actions end" }, notify, dayInput,
       h("button", { class: "primary", id: "new-visit", onclick: newVisit }, t("visits.new")))),
-  heard, codes, list);
+  ["clinician", "admin"].includes(session.user.role) && waitingGlasses(session.user.id), heard, codes, list);
 
 /** @param {Date} date */
 function localDay(date) {
@@ -104,8 +105,10 @@ function acts(visit, here) {
   const again = async () => { await linkDialog(visit, null); load(); };
   const edit = async () => { if (await editDialog(visit)) load(); };
   const mine = visit.clinician.id === session.user.id;
+  const calling = session.user.role === "clinician"; // the team's visits are in a clinician's list
   return [
-    mine && h("a", { class: `button ${here ? "primary" : ""}`, href: `/call/${visit.id}` }, t("visits.start")),
+    (mine || calling) && h("a", { class: `button ${here ? "primary" : ""}`, href: `/call/${visit.id}` }, t("visits.start")),
+    (mine || session.user.role === "admin") && h("button", { class: "team", onclick: () => teamDialog(visit) }, t("team.open")),
     h("button", { onclick: again }, t("visits.link")),
     h("button", { onclick: edit }, t("visits.edit")),
   ];

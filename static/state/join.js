@@ -1,6 +1,6 @@
 // The patient's way in, one step at a time. Pure.
 
-/** @typedef {"opening" | "early" | "code" | "devices" | "waiting" | "call" | "over" | "unknown" | "replaced"} Step */
+/** @typedef {"opening" | "early" | "code" | "devices" | "waiting" | "call" | "over" | "unknown" | "outside" | "replaced"} Step */
 /** @typedef {{step: Step, opensAt: string | null, reason: string | null}} Way */
 
 /** @type {Way} */
@@ -43,6 +43,7 @@ function seen(way, place) {
 
 /** @param {Way} way @param {string} code @returns {Way} */
 function refused(way, code) {
+  if (code === "outside_area") return { ...way, step: "outside", reason: code };
   const lost = ["link_unknown", "unauthenticated", "not_found"];
   return lost.includes(code) ? { ...way, step: "unknown", reason: code } : way;
 }

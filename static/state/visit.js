@@ -1,12 +1,12 @@
 // What the server says of a visit, and what follows from it for the page. Pure.
 
 /** @typedef {{participant: string, role: string, name?: string, state: string, online: boolean, page: string | null, since?: string,
- *   audio: boolean, video: boolean, screen: boolean, quality?: number | null, location?: string, callback?: string}} Person */
+ *   audio: boolean, video: boolean, screen: boolean, quality?: number | null, location?: string, callback?: string, sighted?: string | null}} Person */
 /** @typedef {{state: string, recording: string | null, request: string | null, purpose: string | null,
  *   started_at: string | null, answers: {participant: string, answer: string | null}[], reason: string | null}} Recording */
 /** @typedef {{revision: number, at: string, visit: {id: string, state: string, scheduled_at: string, minutes: number,
  *   patient_name?: string, clinician_name: string}, self: {participant: string, role: string, state: string},
- *   participants: Person[], polite: boolean, screen_forbidden: boolean, recording: Recording}} View */
+ *   participants: Person[], polite: boolean, screen_forbidden: boolean, identity_open?: boolean, recording: Recording}} View */
 
 /** The newer of two views; an older or repeated one changes nothing.
  * @param {View | null} held @param {View} came @returns {View} */
@@ -40,7 +40,7 @@ export const owesAnswer = (view, request) =>
   view.recording.request === request &&
   view.recording.answers.some((one) => one.participant === view.self.participant && one.answer === null);
 
-const FAULT = /^(disk_full|failed|keys_unavailable|key_service_unavailable|key_store_unavailable|log_unavailable|interrupted|recorder_too_slow|start_timeout|vault_.+)$/;
+const FAULT = /^(disk_full|failed|keys_unavailable|key_service_unavailable|key_store_unavailable|log_unavailable|interrupted|recorder_too_slow|recorder_broken|start_timeout|vault_.+)$/;
 
 /** The fault because of which nothing is recorded now. @param {Recording} recording @returns {string | null} */
 export const fault = (recording) =>

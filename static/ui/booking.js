@@ -19,6 +19,25 @@ function choose(name, choices, value = choices[0][0]) {
   return select;
 }
 
+/** What the patient confirms with the code; a question of the clinic's own comes with its answer. @param {any} visit */
+function confirming(visit) {
+  const kind = choose("confirm", /** @type {[string, string][]} */ (["rule", "none", "initials", "birth_year", "question"].map((code) =>
+    [code, t(/** @type {any} */ (`book.confirm.${code}`))])), visit?.confirm ?? "rule");
+  const question = input("question", "", { maxlength: 100 });
+  const answer = input("answer", "", { maxlength: 100, autocomplete: "off" });
+  const own = h("div", { class: "pair", hidden: true }, field(t("book.confirm.ask"), question, t("book.confirm.ask.hint")), field(t("book.confirm.answer"), answer));
+  kind.addEventListener("change", () => {
+    own.hidden = kind.value !== "question";
+    question.required = answer.required = kind.value === "question";
+  });
+  const held = kind.value;
+  return {
+    fields: [field(t("book.confirm"), kind, t("book.confirm.hint")), own],
+    body: () => (kind.value === "rule" || (kind.value === held && !question.value) ? {} :
+      { confirm: { kind: kind.value, ...(kind.value === "question" ? { question: question.value.trim(), answer: answer.value.trim() } : {}) } }),
+  };
+}
+
 /** Parts of the form that booking and editing share. @param {any} visit */
 function parts(visit) {
   return {
@@ -28,6 +47,7 @@ function parts(visit) {
     when: input("when", local(visit ? new Date(visit.scheduled_at) : new Date()), { type: "datetime-local", required: true }),
     minutes: input("minutes", String(visit?.minutes ?? 30), { type: "number", min: 5, max: 480, required: true }),
     assurance: choose("assurance", [["standard", t("book.standard")], ["high", t("book.high")]], visit?.assurance),
+    confirm: confirming(visit),
     planned: h("input", { type: "checkbox", name: "planned", checked: Boolean(visit?.recording_planned) }),
   };
 }
@@ -39,6 +59,7 @@ const asBody = (p) => ({
   minutes: Number(p.minutes.value),
   assurance: p.assurance.value,
   recording_planned: p.planned.checked,
+  ...p.confirm.body(),
 });
 
 /** @param {ReturnType<typeof parts>} p */
@@ -46,6 +67,7 @@ const asFields = (p) => [
   field(t("book.name"), p.name), field(t("book.contact"), p.contact, t("book.contact.hint")),
   h("div", { class: "pair" }, field(t("book.birth"), p.birth), field(t("book.assurance"), p.assurance)),
   h("div", { class: "pair" }, field(t("book.when"), p.when), field(t("book.minutes"), p.minutes)),
+  ...p.confirm.fields,
   h("label", { class: "choice" }, p.planned, h("span", {}, t("book.planned"))),
 ];
 

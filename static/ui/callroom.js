@@ -1,6 +1,7 @@
 // A running call on a page, whoever's it is: stage, chat, sharing, consent.
 import { fault, owesAnswer } from "../state/visit.js";
 import { askConsent, askDevices, previewScreen } from "./asking.js";
+import { deviceHints } from "./devicecheck.js";
 import { fill, h } from "./dom.js";
 import { t, wordsFor, wordsForReason } from "./i18n.js";
 import { chatPanel } from "./panel.js";
@@ -22,6 +23,10 @@ export function callRoom(session, options) {
   const withdraw = h("button", { class: "small danger", type: "button", id: "withdraw", hidden: true, onclick: takeBack }, t("consent.withdraw"));
   const broken = h("span", { class: "chip danger", id: "fault", hidden: true });
   stage.light.after(broken, withdraw);
+  const gone = new AbortController();
+  const guide = deviceHints(session.devices, gone.signal, false);
+  stage.stage.append(guide.element);
+  session.addEventListener("quality", (event) => guide.saw({ kind: "quality", level: /** @type {CustomEvent} */ (event).detail }));
 
   function takeBack() {
     if (!session.socket.connected) stage.say(t("consent.withdraw.later"), true);
@@ -83,6 +88,7 @@ export function callRoom(session, options) {
 
   /** @type {string | null} */
   let reason = null;
+  let unseen = false;
   session.addEventListener("asked", (event) => void asked(/** @type {CustomEvent} */ (event)));
   session.addEventListener("screenstop", () => { if (screen) void stopShare().then(() => stage.say(t("screen.stopped"))); });
   session.addEventListener("chat", () => {
@@ -101,6 +107,10 @@ export function callRoom(session, options) {
     broken.hidden = !why;
     broken.textContent = why ? wordsForReason(why) : "";
     withdraw.hidden = !["starting", "recording", "paused"].includes(view.recording.state);
+    if (Boolean(view.identity_open) !== unseen) {
+      unseen = Boolean(view.identity_open);
+      stage.say(unseen ? t(view.self.role === "clinician" ? "identity.clinician" : "identity.patient") : "", true);
+    }
     if (view.recording.reason !== reason) {
       reason = view.recording.reason;
       stage.say(reason ? wordsForReason(reason) : "");
@@ -117,6 +127,7 @@ export function callRoom(session, options) {
     },
     hide() {
       document.body.classList.remove("in-call");
+      gone.abort();
       screen?.stop();
       stage.close();
     },

@@ -72,6 +72,10 @@ export const day = (moment) =>
 export const dayAndTime = (moment) =>
   new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium", timeStyle: "short" }).format(new Date(moment));
 
+/** A calendar day, the same for everybody. @param {string} on `YYYY-MM-DD` */
+export const dateOf = (on) =>
+  new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium", timeZone: "UTC" }).format(new Date(`${on}T00:00Z`));
+
 /** Minutes and seconds of a length, `1:05` or `1:02:03`. @param {number} seconds */
 export function length(seconds) {
   const whole = Math.max(0, Math.floor(seconds));

@@ -17,6 +17,7 @@ const PATHS = {
   close: "M6 6l12 12M18 6 6 18",
   lock: "M6 11h12v9H6zM9 11V8a3 3 0 0 1 6 0v3",
   pulse: "M3 12h4l3-7 4 14 3-7h4",
+  bell: "M6 17h12l-1.500-2.500V11a4.500 4.500 0 0 0-9 0v3.500zM10.500 20h3M12 6.500V5",
   copy: "M9 9h11v11H9zM5 15H4V4h11v1",
 };
 

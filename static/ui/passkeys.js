@@ -1,5 +1,6 @@
 // Passkeys in the browser, and the dialog that asks a person to prove themselves again.
 import { call, codeOf } from "../net/api.js";
+import { goToProvider } from "../net/sso.js";
 import { ask, field, h } from "./dom.js";
 import { t, wordsFor } from "./i18n.js";
 
@@ -57,6 +58,8 @@ export function confirmItIsYou() {
 
 async function confirmed() {
   const { options } = await call("POST", "/session/step-up/options").catch(() => ({ options: null }));
+  const { name, since } = await call("GET", "/sso/link").catch(() => ({ name: null, since: null }));
+  const single = name !== null && since !== null;
   const usable = options && "PublicKeyCredential" in window && location.hostname === options.rpId;
   const password = h("input", { name: "password", type: "password", autocomplete: "current-password", required: true });
   const code = h("input", { name: "code", autocomplete: "one-time-code", required: true, maxlength: 20 });
@@ -83,6 +86,8 @@ async function confirmed() {
     const fresh = await call("POST", "/session/step-up/options");
     await call("POST", "/session/step-up", { credential: await usePasskey(fresh.options) });
   }) }, t("passkey.use")),
+  single && h("button", { class: "wide", type: "button", id: "step-up-sso", onclick: () => trying(() => {}, () =>
+    goToProvider({ link: false, next: location.pathname }, true)) }, name ? t("sso.again", { name }) : t("sso.again.plain")),
   field(t("signin.password"), password), field(t("signin.code"), code, t("signin.code.hint")), error,
   h("div", { class: "actions end" }, h("button", { type: "button", onclick: () => close(null) }, t("cancel")),
     h("button", { class: usable ? "" : "primary", type: "submit" }, t("stepup.go"))))]);

@@ -1,5 +1,6 @@
 // The frame of staff pages: brand, navigation, language, idle sign-out.
 import { call, onStepUp, Problem } from "../net/api.js";
+import "./care.js"; // staff may be asked for a purpose anywhere
 import { ask, fill, h } from "./dom.js";
 import { applyLanguage, language, languageChooser, t } from "./i18n.js";
 import { icon } from "./icons.js";
@@ -7,21 +8,23 @@ import { confirmItIsYou } from "./passkeys.js";
 
 /** @typedef {{id: string, name: string, role: "admin" | "clinician" | "auditor" | "front_desk"}} User */
 /** @typedef {{name: string, logo: string | null}} Clinic */
-/** @typedef {{user: User, idle_seconds: number, clinic: Clinic, demo: boolean}} Session */
+/** @typedef {{user: User, idle_seconds: number, factor: string, clinic: Clinic, demo: boolean}} Session */
 
 /** @type {Record<string, {path: string, key: import("./i18n.js").Key}[]>} */
 const PLACES = {
   clinician: [{ path: "/visits", key: "nav.visits" }, { path: "/recordings", key: "nav.recordings" }],
   admin: [
     { path: "/visits", key: "nav.visits" }, { path: "/recordings", key: "nav.recordings" },
-    { path: "/audit", key: "nav.audit" }, { path: "/settings", key: "nav.settings" },
+    { path: "/audit", key: "nav.audit" }, { path: "/alerts", key: "nav.alerts" }, { path: "/registers", key: "nav.registers" }, { path: "/settings", key: "nav.settings" },
   ],
-  auditor: [{ path: "/audit", key: "nav.audit" }],
+  auditor: [{ path: "/audit", key: "nav.audit" }, { path: "/alerts", key: "nav.alerts" }, { path: "/registers", key: "nav.registers" }],
   front_desk: [{ path: "/visits", key: "nav.visits" }],
 };
 
 /** @type {{path: string, key: import("./i18n.js").Key}} */
 const ACCOUNT = { path: "/account", key: "nav.account" };
+
+let factor = "";
 
 /** Where a role begins. @param {string} role */
 export const home = (role) => (PLACES[role] ?? PLACES.auditor)[0].path;
@@ -45,6 +48,7 @@ export async function staffPage(title, busy = () => false) {
   applyLanguage();
   onStepUp(confirmItIsYou);
   const session = await signedIn();
+  factor = session.factor;
   const main = h("main", { id: "main", tabindex: "-1" });
   document.title = `${t(title)} · ${session.clinic.name}`;
   fill(document.body,
@@ -79,12 +83,34 @@ function navigation(user) {
 /** @param {User} user */
 function tools(user) {
   const leave = h("button", { class: "small", type: "button", onclick: signOut }, t("signout"));
-  return h("div", { class: "tools" }, h("span", { class: "quiet small" }, user.name), languageChooser(), leave);
+  return h("div", { class: "tools" }, ["admin", "auditor"].includes(user.role) && bell(), h("span", { class: "quiet small" }, user.name), languageChooser(), leave);
 }
 
+const BELL_MS = 60_000;
+const shown = h("span", { class: "count", hidden: true });
+
+/** How many alerts wait, for those who look after them. Asking does not keep anybody signed in. */
+function bell() {
+  void ringBell();
+  setInterval(ringBell, BELL_MS);
+  return h("a", { class: "bell", id: "bell", href: "/alerts", "aria-label": t("alerts.bell", { count: 0 }) }, icon("bell"), shown);
+}
+
+/** Count anew. */
+export async function ringBell() {
+  const found = await call("GET", "/alerts/count").catch(() => null);
+  if (!found) return;
+  shown.hidden = found.open === 0;
+  shown.textContent = found.open > 99 ? "99+" : String(found.open);
+  shown.classList.toggle("danger", found.critical > 0);
+  shown.parentElement?.setAttribute("aria-label", t("alerts.bell", { count: found.open }));
+}
+
+/** Whoever came by the identity provider leaves there too: on a shared desk the next person must not come in by one tap. */
 export async function signOut() {
-  await call("DELETE", "/session").catch(() => null);
-  location.replace("/");
+  const single = factor === "sso" || factor === "sso_code";
+  const left = await (single ? call("POST", "/session/sso/sign-out") : call("DELETE", "/session")).catch(() => null);
+  location.replace(left?.location ?? "/");
 }
 
 /** Renew while somebody is there; warn a minute before the end; then leave.
@@ -132,5 +158,5 @@ export function openPage(clinic, demo, shape = "narrow centre") {
   return main;
 }
 
-/** @returns {Promise<{clinic: Clinic, demo: boolean, passkeys_at?: string | null}>} what anybody may know of this server */
+/** @returns {Promise<{clinic: Clinic, demo: boolean, passkeys_at?: string | null, sso?: string | null}>} what anybody may know of this server */
 export const about = () => call("GET", "/about").catch(() => ({ clinic: { name: "Telehealth", logo: null }, demo: false }));

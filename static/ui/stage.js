@@ -114,7 +114,6 @@ export class Stage {
     press(this.mic, muted, muted ? "micOff" : "mic", t(muted ? "call.unmute" : "call.mute"));
     press(this.cam, !devices.video, devices.video ? "camera" : "cameraOff", t(devices.video ? "call.camera.off" : "call.camera.on"));
     this.mic.button.disabled = !devices.audio;
-    if (devices.broken) this.say(t("call.broken"));
   }
 
   /** @param {View} view */

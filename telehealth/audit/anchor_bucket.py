@@ -1,10 +1,10 @@
 """S3 with object lock as a place for checkpoints; needs the optional package aiobotocore (for its botocore)."""
 
-import asyncio
 import threading
 from datetime import datetime
 from typing import Any
 
+from telehealth.audit.one_thread import OneThread
 from telehealth.secret import Secret
 
 _PATIENCE = 4.0  # seconds to connect, and without an octet
@@ -31,10 +31,11 @@ class LockedBucket:
         self._secret_key = secret_key
         self._made: Any = None  # botocore's client, shared by threads
         self._turn = threading.Lock()
+        self._thread = OneThread("audit anchor s3")
 
     async def put_locked(self, key: str, content: bytes, until: datetime) -> None:
         """Raises OSError, whatever the store said."""
-        await asyncio.to_thread(self._put, key, content, until)
+        await self._thread.run(lambda: self._put(key, content, until))
 
     def _put(self, key: str, content: bytes, until: datetime) -> None:
         try:

@@ -3,18 +3,17 @@
 import asyncio
 import base64
 import os
-import socket
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from telehealth.audit.faults import AnchorRefused
 from telehealth.audit.ledger import Signed
 from telehealth.audit.note import Checkpoint, NoteInvalid, parse_checkpoint
 from telehealth.audit.one_thread import OneThread
-from telehealth.clock import Clock, rfc3339
+from telehealth.clock import Clock
 from telehealth.durable import private_folder, sync_folder, write_whole
+from telehealth.syslog import Address, Stream, message, send_datagram
 
 _SYSLOG_PATIENCE = 5.0  # seconds
 _READ_PATIENCE = 5.0  # seconds
@@ -114,42 +113,34 @@ class LockedPlace:
 
 
 class SyslogPlace:
-    """RFC 5424 to `unix:///dev/log`, `udp://host:port` or `tcp://host:port` (octet-counted, RFC 6587 §3.4.1).
+    """RFC 5424 to `unix:///dev/log`, `udp://host:port`, `tcp://host:port` or `tls://host:port` (octet-counted).
 
-    Only TCP and a local socket tell when nobody listens; none of them tells what became of the message.
+    Over TCP and TLS it returns once the collector read the message; over the others nobody tells what became of it.
+    A look-up or a collector that hangs keeps nobody else waiting.
     """
 
     name = "syslog"
 
-    def __init__(self, address: str, clock: Clock) -> None:
-        self._address = urlsplit(address)
+    def __init__(self, address: Address, clock: Clock) -> None:
+        self._address = address
         self._clock = clock
+        self._thread = OneThread("audit anchor syslog")
 
     async def keep(self, signed: Signed) -> None:
+        """Raises OSError (TimeoutError while the last one hangs)."""
         head, note = signed.head, base64.b64encode(signed.note).decode("ascii")
-        message = (
-            f"<85>1 {rfc3339(self._clock.now())} - telehealth {os.getpid()} checkpoint - "
-            f"origin={head.origin} size={head.size} root={head.root.hex()} note={note}"
-        ).encode()
+        text = f"origin={head.origin} size={head.size} root={head.root.hex()} note={note}".encode()
+        content = message(self._clock.now(), "telehealth", str(os.getpid()), "checkpoint", text)
         async with asyncio.timeout(_SYSLOG_PATIENCE):
-            if self._address.scheme == "tcp":
-                await self._stream(message)
-            else:
-                await asyncio.to_thread(self._datagram, message)
+            await self._thread.run(lambda: self._send(content))
 
-    async def _stream(self, message: bytes) -> None:
-        _, writer = await asyncio.open_connection(self._address.hostname, self._address.port or 601)
+    def _send(self, content: bytes) -> None:
+        if self._address.scheme in ("unix", "udp"):
+            send_datagram(self._address, content, _SYSLOG_PATIENCE)
+            return
+        stream = Stream(self._address, _SYSLOG_PATIENCE)
         try:
-            writer.write(b"%d " % len(message) + message)
-            await writer.drain()
+            stream.send([content])
+            stream.finish()
         finally:
-            writer.close()
-            await writer.wait_closed()
-
-    def _datagram(self, message: bytes) -> None:
-        local = self._address.scheme == "unix"
-        host, port = self._address.hostname or "127.0.0.1", self._address.port or 514
-        family = socket.AF_UNIX if local else socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0][0]
-        with socket.socket(family, socket.SOCK_DGRAM) as sending:
-            sending.settimeout(_SYSLOG_PATIENCE)
-            sending.sendto(message, self._address.path if local else (host, port))
+            stream.close()

@@ -8,6 +8,7 @@ from telehealth.audit.anchoring import Place
 from telehealth.audit.faults import AnchorRefused, LogMismatch, TileBroken
 from telehealth.audit.ledger import Signed
 from telehealth.audit.log import AuditLog
+from telehealth.audit.one_thread import OneThread
 from telehealth.audit.tiles import TileFolder
 from telehealth.audit.verify import Problem
 from telehealth.audit.watch import Watch
@@ -55,6 +56,8 @@ class Anchors:
         self._tiles_ready = False
         self._tiles_size = -1
         self._watch = Watch(audit.place[0])
+        self._publishing = OneThread("audit tiles")
+        self._watching = OneThread("audit watch")
         self._watched: float | None = None
         self._tampered = False
 
@@ -69,7 +72,8 @@ class Anchors:
 
     async def load(self) -> None:
         """Replay the tiles' last publication. Raises LogMismatch if they are of another history, OSError."""
-        await asyncio.to_thread(self._tiles.load, self._audit.head(), self._audit.keys)
+        head, keys = self._audit.head(), self._audit.keys
+        await self._publishing.run(lambda: self._tiles.load(head, keys))
         self._tiles_ready = True
 
     async def run(self) -> None:
@@ -90,7 +94,10 @@ class Anchors:
     async def watch(self) -> None:
         """Look whether files were changed behind the server's back; alarm once until they are whole again."""
         try:
-            found = await asyncio.to_thread(self._look)
+            looked = await self._watching.follow(self._look, self._patience)
+            if looked is None:
+                return  # a long log, or a disk that hangs
+            found = looked.result()
         except OSError as error:
             log.error("audit.watch", code=type(error).__name__)
             return
@@ -122,14 +129,20 @@ class Anchors:
         if signed.head.size == self._tiles_size:
             return
         try:
-            if not self._tiles_ready:
-                await self.load()
-            await asyncio.to_thread(self._tiles.publish, signed.note, signed.head)
-            self._tiles_size = signed.head.size
+            published = await self._publishing.follow(lambda: self._published(signed), self._patience)
+            if published is not None:  # else many tiles, or a disk that hangs
+                self._tiles_size = published.result()
         except (OSError, LogMismatch, ValueError) as error:
             self._tiles_ready = False
             log.error("audit.tiles", code=getattr(error, "code", type(error).__name__))
             self._alarm("audit.tiles")
+
+    def _published(self, signed: Signed) -> int:
+        if not self._tiles_ready:
+            self._tiles.load(self._audit.head(), self._audit.keys)
+            self._tiles_ready = True
+        self._tiles.publish(signed.note, signed.head)
+        return signed.head.size
 
     async def _keep(self, berth: _Berth, signed: Signed) -> None:
         try:

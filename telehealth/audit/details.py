@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import secrets
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +20,7 @@ from telehealth.secret import Secret
 _MAGIC = b"TADK1\n"
 _KEY_AAD = b"telehealth audit detail key v1\n"
 _TEXT_AAD = b"telehealth audit detail v1\n"
+Blobs = Callable[[Iterable[int]], Iterator[tuple[int, bytes]]]
 
 
 class DetailKeys(Protocol):
@@ -143,6 +145,14 @@ class Sealer:
             raise DetailBroken("sealed text that does not open") from error
         opened: dict[str, str] = json.loads(text)
         return opened
+
+    def open_all(self, some: Sequence[Stored], blobs: Blobs) -> dict[int, dict[str, str]]:
+        """The private texts by index, without those whose key was destroyed. Raises DetailBroken."""
+        sealed = {stored.index: stored for stored in some if stored.sealed is not None}
+        found = {index: self.open(sealed[index], blob) for index, blob in blobs(sealed)}
+        if len(found) < len(sealed):
+            raise DetailBroken("sealed detail is missing")
+        return {index: text for index, text in found.items() if text is not None}
 
     def forget(self, patient: str) -> bool:
         """Destroy the patient's detail key; leaves and proofs stay valid."""

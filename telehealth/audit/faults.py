@@ -83,6 +83,14 @@ class EntryTooLarge(Refusal):
     message = "This is more text than an entry may hold."
 
 
+class TooManyEntries(Refusal):
+    """More entries than one page or bundle holds."""
+
+    code = "too_many_entries"
+    reason = Reason.TOO_LARGE
+    message = "These are more entries than one answer holds. Please choose a shorter time."
+
+
 class AnchorRefused(Exception):
     """A place that keeps checkpoints said no; `code` says how."""
 

@@ -17,6 +17,7 @@ class Layout:
         "details",
         "folder",
         "head",
+        "index",
         "journal",
         "keys",
         "leaves",
@@ -36,6 +37,7 @@ class Layout:
         self.stage = folder / "checkpoint.next"
         self.subtrees = folder / "subtrees"
         self.journal = folder / "journal"
+        self.index = folder / "index"
         self.keys = folder / "keys"
         self.tiles = folder / "tiles"
         self.lock = folder / "lock"
@@ -73,6 +75,17 @@ def leaf_records(content: bytes, most: int = SEGMENT) -> tuple[list[bytes], int]
         found.append(content[at + 2 : stop])
         at = stop
     return found, at
+
+
+def leaf_starts(content: bytes, most: int = SEGMENT) -> list[int]:
+    """Where each whole leaf begins, and at last where one more would: a leaf ends two octets before the next."""
+    starts, at, end = [2], 0, len(content)
+    while at + 2 <= end and len(starts) <= most:
+        at += 2 + (content[at] << 8 | content[at + 1])
+        if at > end or at == starts[-1]:
+            break
+        starts.append(at + 2)
+    return starts
 
 
 def detail_record(index: int, blob: bytes) -> bytes:

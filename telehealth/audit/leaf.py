@@ -73,6 +73,10 @@ class Pseudonyms:
     def _of(self, domain: str, name: str) -> str:
         return hmac.digest(self._key.reveal(), f"{domain}\0{name}".encode("utf-8", "surrogatepass"), "sha256").hex()
 
+    def derived(self, purpose: str) -> bytes:
+        """A key of 32 bytes for something else than pseudonyms."""
+        return hmac.digest(self._key.reveal(), b"\0derived\0" + purpose.encode(), "sha256")
+
     def patient(self, patient: str) -> str:
         return self._of("patient", patient)
 

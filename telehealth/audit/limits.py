@@ -13,6 +13,7 @@ class Limits:
     brief: float = 0.25  # how long a closing act waits, for the log and then for the spool
     retry_every: float = 1.0
     spool: int = 256 * 1024  # bytes, some 500 entries
+    memory: int = 1024  # closing entries kept in memory alone while not even the spool can be written
     throttle_window: float = 60.0
     throttle_sources: int = 1024
     throttle_tick: float = 5.0

@@ -2,9 +2,9 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -12,7 +12,7 @@ from typing import TypeVar
 from telehealth.audit.actions import Action
 from telehealth.audit.details import DetailKeys, Sealer
 from telehealth.audit.entry import SYSTEM, Code, Entry, Outcome
-from telehealth.audit.faults import DetailBroken, LogUnavailable
+from telehealth.audit.faults import LogUnavailable
 from telehealth.audit.files import Disk, Files
 from telehealth.audit.layout import Layout
 from telehealth.audit.leaf import Pseudonyms, Stamped, Stored
@@ -65,7 +65,7 @@ class AuditLog:
         self._spooling = ThreadPoolExecutor(1, thread_name_prefix="audit-spool")
         self._closing: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
-        self._writer = Writer(parts, alarm, limits.queue, limits.retry_every)
+        self._writer = Writer(parts, alarm, limits.queue, limits.retry_every, limits.memory)
         self._ticker = asyncio.create_task(self._tick(), name="audit throttle")
         self._writer.look_at_spool()
 
@@ -128,8 +128,8 @@ class AuditLog:
 
     @property
     def waiting(self) -> int:
-        """Closing entries in the spool."""
-        return self._parts.spool.count
+        """Closing entries in the spool, and in memory while that cannot be written."""
+        return self._parts.spool.count + len(self._writer.kept)
 
     async def enter(self, entry: Entry) -> int:
         """Make the entry durable under a signed head; its index. Raises LogUnavailable: the act must not happen."""
@@ -184,22 +184,20 @@ class AuditLog:
     async def entries(
         self, *, after: int = -1, limit: int = 100, newest_first: bool = False, only: EntryFilter = _ANYTHING
     ) -> list[Stored]:
-        """A page of entries; the last one's index is the next page's `after` (-1 = from the beginning, or the end)."""
-        limit = max(1, min(limit, MAX_PAGE))
-        size = self.head().size
-        return await asyncio.to_thread(self._parts.reader.find, size, after, limit, newest_first, only)
+        """A page; its last index is the next one's `after` (-1 = from the first, or the end). Raises LogUnavailable."""
+        limit, size = max(1, min(limit, MAX_PAGE)), self.head().size
+        try:
+            return await asyncio.to_thread(self._parts.reader.find, size, after, limit, newest_first, only)
+        except OSError:
+            raise LogUnavailable from None
 
     async def open_private(self, stored: Stored) -> dict[str, str] | None:
         """The sealed text; None if there is none, or its key was destroyed. Raises DetailBroken."""
-        return await asyncio.to_thread(self._open_private, stored)
+        return (await self.open_all_private([stored])).get(stored.index)
 
-    def _open_private(self, stored: Stored) -> dict[str, str] | None:
-        if stored.sealed is None:
-            return None
-        blob = self._parts.reader.blob(stored.index)
-        if blob is None:
-            raise DetailBroken("sealed detail is missing")
-        return self._parts.sealer.open(stored, blob)
+    async def open_all_private(self, some: Sequence[Stored]) -> dict[int, dict[str, str]]:
+        """The sealed texts by index, without those whose key was destroyed. Raises DetailBroken."""
+        return await asyncio.to_thread(self._parts.sealer.open_all, some, self._parts.reader.blobs)
 
     async def forget(self, patient: str) -> bool:
         """Destroy the key to a patient's sealed detail; every proof stays valid."""
@@ -276,12 +274,12 @@ class AuditLog:
                 kept = await asyncio.shield(loop.run_in_executor(self._spooling, self._parts.spool.keep, stamped))
         except (OSError, TimeoutError):
             kept = False
-        if not kept:
+        if not kept and not self._writer.remember(stamped):
             self._lose(stamped.entry)
         self._writer.look_at_spool()
 
     def _lose(self, entry: Entry) -> None:
-        """Neither log nor spool can take it: counted, alarmed, and the count entered when the log is back."""
+        """Neither log, spool nor memory can take it: counted, alarmed, and the count entered when the log is back."""
         self._writer.lost[entry.action.value] += 1
         self._alarm("audit.lost")
 
@@ -294,7 +292,8 @@ class AuditLog:
                 pass  # the tick
             for entry in self._throttle.due(self._clock.steady(), all_of_them=self._stop.is_set()):
                 await self._flush(entry)
+            with suppress(OSError, ValueError):  # whoever reads makes what is missing
+                await asyncio.to_thread(self._parts.reader.catch_up, self.head().size)
 
     async def _flush(self, entry: Entry) -> None:
-        """Enter a summary, also while closing."""
-        await self._enter_or_spool(self._stamp(entry, closing=True))
+        await self._enter_or_spool(self._stamp(entry, closing=True))  # also while closing

@@ -240,7 +240,7 @@ class Bundle:
         if self._certificate_key is None:
             raise Unsound("give --certificate-key to check it")
         body = document["certificate"]
-        content = b"telehealth deletion certificate v1\n" + _canonical(body)
+        content = b"telehealth deletion certificate v%d\n" % body["version"] + _canonical(body)
         _verify_ed25519(self._certificate_key, _b64(document["signature"]), content)
         leaf = self._leaves.get(body["audit_index"])
         if leaf is None or leaf["recording"] != body["recording_id"]:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
 from threading import Lock, Thread
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from telehealth.log import get_logger
 
@@ -18,6 +18,7 @@ class OneThread:
     def __init__(self, name: str) -> None:
         self._name = name
         self._free = Lock()
+        self._followed: Future[Any] | None = None
 
     def begin(self, work: Callable[[], _Found]) -> Future[_Found]:
         """Its result, to be waited for by a thread. Raises TimeoutError while earlier work hangs."""
@@ -40,6 +41,20 @@ class OneThread:
         except asyncio.CancelledError:
             landed.add_done_callback(self._came_late)
             raise
+
+    async def follow(self, work: Callable[[], _Found], patience: float) -> Future[_Found] | None:
+        """The work when it is done, None after `patience` seconds: it goes on, and is followed by the next call."""
+        pending = self._followed or self.begin(work)
+        self._followed = pending
+        waiting = asyncio.wrap_future(pending)
+        try:
+            await asyncio.wait((waiting,), timeout=patience)
+        finally:
+            waiting.cancel()  # the work itself cannot be taken back
+        if not pending.done():
+            return None
+        self._followed = None
+        return pending
 
     def _do(self, work: Callable[[], _Found], landed: Future[_Found]) -> None:
         try:

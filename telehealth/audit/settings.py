@@ -17,7 +17,8 @@ class Audit(BaseModel):
     publish_seconds: Annotated[int, Field(ge=1, le=10)] = 5  # between two publications of tiles and checkpoints
     closed_after_seconds: Annotated[int, Field(ge=0, le=86_400)] = 300  # 0: recordings never wait for an anchor
     anchor_paths: tuple[Path, ...] = ()
-    anchor_syslog: Annotated[str, Field(pattern=r"^(|unix:///.+|(udp|tcp)://[^/\s:]+(:[0-9]{1,5})?)$")] = ""
+    anchor_syslog: Annotated[str, Field(pattern=r"^(|unix:///.+|(udp|tcp|tls)://[^/\s:]+(:[0-9]{1,5})?)$")] = ""
+    anchor_syslog_ca_file: Path | None = None  # of tls://; None: what the system trusts
     anchor_bucket: str = ""  # empty: no object storage
     anchor_region: str = "us-east-1"
     anchor_endpoint: str = ""  # empty: Amazon's own

@@ -5,6 +5,7 @@ import hashlib
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import NamedTuple
 
 from telehealth.audit.details import Sealer
@@ -38,9 +39,11 @@ class Parts(NamedTuple):
 class Writer:
     """Owns the queue (bounded: full = LogUnavailable), the commit thread, and the way back after a fault."""
 
-    def __init__(self, parts: Parts, alarm: Alarm, queue: int, retry_every: float) -> None:
+    def __init__(self, parts: Parts, alarm: Alarm, queue: int, retry_every: float, memory: int = 0) -> None:
         self.parts = parts
         self.lost: Counter[str] = Counter()  # closing acts that neither log nor spool could take, by action
+        self.kept: deque[Stamped] = deque()  # closing acts that only this process remembers; at most `memory`
+        self._memory = memory
         self._alarm = alarm
         self._bound = queue
         self._retry_every = retry_every
@@ -71,6 +74,14 @@ class Writer:
         """Something waits in the spool, or was lost: enter it when the log can."""
         self._wake.set()
 
+    def remember(self, stamped: Stamped) -> bool:
+        """Keep an entry that not even the spool took, until the log is back; False if there are too many already."""
+        if len(self.kept) >= self._memory:
+            return False
+        self.kept.append(stamped)
+        self._alarm("audit.in_memory")
+        return True
+
     async def between_commits(self, work: Callable[[], None]) -> None:
         """Run in the commit thread, so that nothing is appended meanwhile; what it raises comes back."""
         await asyncio.get_running_loop().run_in_executor(self._thread, work)
@@ -85,6 +96,8 @@ class Writer:
                 self._closed = True
                 await self._in_thread(self.parts.ledger.settle)
         finally:
+            if self.kept:
+                self._alarm("audit.lost")
             await asyncio.to_thread(self._thread.shutdown)
 
     async def _run(self) -> None:
@@ -94,7 +107,7 @@ class Writer:
                     await self._way_back()
                 elif self._queue:
                     await self._commit()
-                elif self.parts.spool.count:
+                elif self.parts.spool.count or self.kept:
                     await self._in_thread(self._drain)
                 elif self.lost:
                     await self._enter_lost()
@@ -156,13 +169,21 @@ class Writer:
         return encode(stamped, self.parts.pseudonyms, sealed, more), blob
 
     def _drain(self) -> None:
-        """Enter what waited in the spool, each once. In the commit thread."""
+        """Enter what waited in the spool and in memory, each once. In the commit thread."""
         self.parts.ledger.refresh()
         if self.parts.spool.count:
             waiting = self.parts.spool.waiting()
-            known = self.parts.reader.nonces(self.parts.ledger.head.size)
-            self._enter([stamped for stamped in waiting.entries if stamped.nonce not in known])
+            self._enter_once(waiting.entries)
             self.parts.spool.empty(waiting.mark)
+        kept = tuple(self.kept)
+        self._enter_once(tuple(replace(stamped, late=True) for stamped in kept))
+        for _ in kept:
+            self.kept.popleft()
+
+    def _enter_once(self, waited: Sequence[Stamped]) -> None:
+        if waited:
+            known = self.parts.reader.nonces(self.parts.ledger.head.size)
+            self._enter([stamped for stamped in waited if stamped.nonce not in known])
 
     async def _enter_lost(self) -> None:
         counted = dict(self.lost)

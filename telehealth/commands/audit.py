@@ -9,6 +9,7 @@ from telehealth.access import command_line
 from telehealth.audit.actions import Action
 from telehealth.audit.entry import Code, Entry, Outcome
 from telehealth.clock import SystemClock, rfc3339
+from telehealth.commands import audit_reports
 from telehealth.commands.grammar import Subparsers, noun, verb
 from telehealth.commands.said import FAILED, OK, CommandRefused, Said, table
 from telehealth.config import Config
@@ -44,6 +45,7 @@ def add(nouns: Subparsers, common: argparse.ArgumentParser) -> None:
     proving.add_argument("--since", type=int, action="append", default=[], help="size of an older checkpoint")
     verb(verbs, common, "rotate-key", "Sign with a new key from now on; old checkpoints hold.", housed=_rotate_key)
     tailing = verb(verbs, common, "tail", "The newest entries (the reading is entered).", housed=_tail)
+    audit_reports.add(verbs, common)
     tailing.add_argument("-n", "--number", type=int, default=20, help="how many (default 20, at most 1000)")
 
 
@@ -153,10 +155,11 @@ async def _tail(house: "House", args: argparse.Namespace) -> Said:
         for stored in found
     ]
     lines = table(("INDEX", "TIME", "ACTION", "OUTCOME", "WHO", "WHAT"), rows)
-    return Said({"items": [_item(stored) for stored in found]}, [*lines, "Check them all: telehealth audit verify"])
+    return Said({"items": [item(stored) for stored in found]}, [*lines, "Check them all: telehealth audit verify"])
 
 
-def _item(stored: "Stored") -> dict[str, Any]:
+def item(stored: "Stored") -> dict[str, Any]:
+    """An entry as programs read it."""
     return {
         "index": stored.index,
         "at": rfc3339(stored.at),

@@ -14,12 +14,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
+from recordings.vault.home import MARKER, Home, VaultAway
 from telehealth import places
 from telehealth.clock import SystemClock
 from telehealth.commands import control
 from telehealth.commands.grammar import Subparsers, verb
 from telehealth.commands.said import FAILED, OK, Said
 from telehealth.config import Config, ConfigRefused, load
+from telehealth.keys.shelf import apart
 
 ROOT = Path(__file__).resolve().parents[2]
 LEAST_PYTHON = (3, 11)
@@ -76,11 +78,15 @@ def _look(path: Path | None) -> Iterator[Finding]:
     yield Finding("config", "well", f"read from {path}" if path else "defaults and environment")
     yield _clock()
     yield from _folders(config)
+    yield from _vault(config)
     yield _disk(config)
     yield _key(config)
+    yield from _second(config)
     yield from _ports(config)
     yield from _files(config)
     yield from _tls(config)
+    yield from _backups(config)
+    yield from _outward(config)
     yield _pages()
 
 
@@ -130,6 +136,22 @@ def _folder(name: str, folder: Path) -> Finding:
     return Finding(what, "well", str(folder))
 
 
+def _vault(config: Config) -> Iterator[Finding]:
+    """Whether the folder of recordings bears the marker that is kept beside the keys."""
+    folder, kept = config.places.recordings, config.places.keys / MARKER
+    try:
+        if not kept.exists():
+            return  # before the first start
+        Home(folder, kept).check()
+    except VaultAway as away:
+        mend = f"Mount its disk. If you moved the recordings there yourself: cp {kept} {folder / MARKER}"
+        yield Finding("vault", "wrong", str(away.message), mend)
+    except OSError as error:
+        yield Finding("vault", "wrong", f"{folder}: {os.strerror(error.errno or 0)}", "Look at its disk.")
+    else:
+        yield Finding("vault", "well", "the folder of recordings is the one this server writes to")
+
+
 def _disk(config: Config) -> Finding:
     folder = config.places.recordings.absolute()
     while not folder.exists():
@@ -154,6 +176,24 @@ def _key(config: Config) -> Finding:
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         return Finding("keys", "wrong", f"{path} is readable for others", f"chmod 600 {path}")
     return Finding("keys", "well", f"{path} is there; keep a copy apart from the recordings")
+
+
+def _second(config: Config) -> Iterator[Finding]:
+    """The key store's second place: there, on another disk, and holding the same."""
+    first, second = config.places.keys / "shares", config.places.keys_second
+    if not first.exists():
+        return
+    if second is None:
+        mend = "Set places.keys_second, best on another disk, and start again: a start fills it."
+        yield Finding("places.keys_second", "note", "the key store lies in one place", mend)
+    elif not second.exists():
+        yield Finding("places.keys_second", "wrong", f"{second} is missing", "Mount it, then start: a start fills it.")
+    elif min(apart(first, second), apart(first, second)):  # twice: a server may be writing just now
+        yield Finding("places.keys_second", "wrong", "the two places differ", "telehealth serve heals it at its start.")
+    elif first.stat().st_dev == second.stat().st_dev:
+        yield Finding("places.keys_second", "note", "on the same filesystem as places.keys", "Move it to another disk.")
+    else:
+        yield Finding("places.keys_second", "well", "both places of the key store hold the same")
 
 
 def _ports(config: Config) -> Iterator[Finding]:
@@ -220,6 +260,33 @@ def _not_after(certificate: Path) -> datetime:
     from cryptography import x509  # needed with TLS alone
 
     return x509.load_pem_x509_certificates(certificate.read_bytes())[0].not_valid_after_utc
+
+
+def _backups(config: Config) -> Iterator[Finding]:
+    """How old the newest is, and whether keys lie longer than certificates say."""
+    from telehealth.backup.standing import look
+
+    if config.backup.to is None:
+        yield Finding("backup", "note", "none is configured", "Set [backup] before real use: docs/backup.md.")
+        return
+    standing = look(config.backup, config.recording.backup_days, SystemClock().now())
+    if standing.unreachable:
+        yield Finding("backup", "wrong", "a place cannot be read", "Mount backup.to and backup.keys_to.")
+    if standing.over_age:
+        mend = "telehealth backup create removes them; certificates of deletion count on it."
+        yield Finding("backup", "wrong", f"{len(standing.over_age)} backups of keys are too old", mend)
+    if standing.overdue:
+        yield Finding("backup", "wrong", "the newest is too old, or there is none", "telehealth backup create")
+    if not standing.codes:
+        yield Finding("backup", "well", f"{len(standing.sets)} of data, {len(standing.key_sets)} of keys")
+
+
+def _outward(config: Config) -> Iterator[Finding]:
+    """The systems that get the log's entries."""
+    from telehealth.outward.looking import look
+
+    for seen in look(config.outward, config.places.audit):
+        yield Finding(*seen)
 
 
 def _pages() -> Finding:

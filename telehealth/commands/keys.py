@@ -2,12 +2,12 @@
 
 import argparse
 import base64
-import sys
 from typing import TYPE_CHECKING
 
 from telehealth.access import command_line
 from telehealth.clock import rfc3339
 from telehealth.commands.grammar import Subparsers, noun, verb
+from telehealth.commands.progress import tell
 from telehealth.commands.said import FAILED, OK, Said
 
 if TYPE_CHECKING:  # heavy, and not needed where a running server does the work
@@ -98,6 +98,5 @@ async def _rewrap(house: "House", _args: argparse.Namespace) -> Said:
 
 
 def _tell(progress: "Progress") -> None:
-    """One line that grows, for people who wait at a terminal."""
-    if sys.stderr.isatty():
-        print(f"\r{progress.done} of {progress.total} re-wrapped", end="", file=sys.stderr, flush=True)
+    """For people who wait."""
+    tell(f"{progress.done} of {progress.total} re-wrapped")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from telehealth.access import command_line
 from telehealth.clock import SystemClock
-from telehealth.commands import reconcile
+from telehealth.commands import erasing, exports, reconcile
 from telehealth.commands.grammar import Subparsers, noun, verb
 from telehealth.commands.said import FAILED, OK, USAGE, CommandRefused, Said, table
 from telehealth.config import Config
@@ -24,6 +24,8 @@ def add(nouns: Subparsers, common: argparse.ArgumentParser) -> None:
     """Declare the verbs."""
     verbs = noun(nouns, "recording", "Recordings.")
     reconcile.add(verbs, common)
+    erasing.add(verbs, common)
+    exports.add(verbs, common)
     listing = verb(verbs, common, "list", "Recordings, newest first.", housed=_list)
     listing.add_argument("--limit", type=int, default=50, help="how many (default 50, at most 200)")
     listing.add_argument("--patient", help="the patient's whole name; found by its keyed hash")
@@ -36,6 +38,7 @@ def add(nouns: Subparsers, common: argparse.ArgumentParser) -> None:
         verbs, common, "verify-certificate", "Check a deletion certificate, offline.", local=_verify_certificate
     )
     checking.add_argument("file", type=Path, help="the certificate, as downloaded")
+    checking.add_argument("--follows", type=Path, metavar="FILE", help="the pending certificate before it, to compare")
     checking.add_argument("--key", help="public key in base64 (from `telehealth keys status`); default: our own")
 
 
@@ -90,16 +93,22 @@ async def _verify(house: "House", args: argparse.Namespace) -> Said:
 
 
 def _verify_certificate(args: argparse.Namespace, config: Config | None) -> Said:
-    from recordings.certificate import verify  # pulls in the recordings room, which few commands need
+    from recordings.certificate import follows, verify  # pulls in the recordings room, which few commands need
 
     key = _given_key(args.key) if args.key else asyncio.run(_own_key(config))
     try:
         certificate = verify(args.file.read_bytes(), key)
+        pending = args.follows.read_bytes() if args.follows else None
     except OSError as error:
         raise CommandRefused("unreadable", f"Cannot read {args.file}: {error.strerror}", exit_code=USAGE) from error
+    if pending is not None and not follows(certificate, pending):
+        raise CommandRefused("certificate_refused", "It is not the final certificate after the one given.")
     data = {"ok": True, "certificate": asdict(certificate)}
+    part = f", the part of {certificate.participant_id}" if certificate.participant_id else ""
+    approved = f", approved by {certificate.approved_by}" if certificate.approved_by else ""
     lines = [
-        f"Genuine: certificate {certificate.certificate_id} for {certificate.recording_id}.",
+        f"Genuine: certificate {certificate.certificate_id} for {certificate.recording_id}{part}.",
+        f"Asked by {certificate.asked_by}{approved}, executed by {certificate.executed_by}.",
         f"Destroyed {certificate.destroyed_at} ({certificate.method}, {certificate.assurance}).",
         f"Status {certificate.status}; holds, backups included, from {certificate.effective_after}.",
     ]

@@ -82,7 +82,7 @@ async def _housed(config: Config, args: argparse.Namespace) -> Said:
 async def in_house(house: "House", argv: Sequence[str]) -> Said:
     """What a running server does for the command line: the same command, in its own house."""
     try:
-        args = parser.build().parse_args(argv)
+        args = await asyncio.to_thread(lambda: parser.build().parse_args(argv))  # looks for translations on disk
         if args.housed is None:
             raise CommandRefused("usage", "This command does not run in the server.", exit_code=USAGE)
         said: Said = await args.housed(house, args)

@@ -1,6 +1,7 @@
 """What a command says: data for programs, lines for people, an exit code for both."""
 
 import json
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +25,17 @@ class Said:
         """What goes to standard output."""
         if as_json:
             return json.dumps(self.data, ensure_ascii=False, indent=2, default=str)
-        return "\n".join(self.lines)
+        return "\n".join(map(_harmless, self.lines))
+
+
+def _harmless(line: str) -> str:
+    """What others wrote commands no terminal: control characters but tab and line end are shown, not sent."""
+    return "".join(
+        letter
+        if letter in "\t\n" or unicodedata.category(letter) not in ("Cc", "Cs")
+        else letter.encode("unicode_escape").decode()
+        for letter in line
+    )
 
 
 class CommandRefused(Exception):

@@ -34,6 +34,10 @@ def add(nouns: Subparsers, common: argparse.ArgumentParser) -> None:
     listing = verb(verbs, common, "list", "Visits in order of their time.", housed=_list)
     listing.add_argument("--day", type=date.fromisoformat, help="YYYY-MM-DD in the clinic's time zone")
     listing.add_argument("--limit", type=int, default=50, help="how many (default 50, at most 200)")
+    team = verb(verbs, common, "team", "Colleagues on a visit's team; put on or taken off.", housed=_team)
+    team.add_argument("visit", help="id")
+    team.add_argument("--add", metavar="USER", help="sign-in name or id")
+    team.add_argument("--remove", metavar="USER", help="sign-in name or id")
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -80,6 +84,18 @@ async def _create(house: "House", args: argparse.Namespace) -> Said:
         lines.append(f"  passcode {link['passcode']}: tell it by phone, never beside the link.")
     lines.append(f"It works from {link['not_before']} to {link['expires_at']}.")
     return Said({"id": visit.id, "link": link}, lines)
+
+
+async def _team(house: "House", args: argparse.Namespace) -> Said:
+    who, team = command_line(), house.care.team
+    if args.add is not None:
+        await team.add(who, args.visit, (await find_user(house, args.add)).id)
+    if args.remove is not None:
+        await team.remove(who, args.visit, (await find_user(house, args.remove)).id)
+    found = await team.list(who, args.visit)
+    items = [{"id": one.id, "name": one.name, "added_by": one.added_by} for one in found]
+    lines = table(("ID", "NAME", "PUT ON BY"), [(one.id, one.name, one.added_by) for one in found])
+    return Said({"items": items}, lines if items else ["Nobody is on its team."])
 
 
 async def _list(house: "House", args: argparse.Namespace) -> Said:

@@ -24,6 +24,12 @@ def phone_number(contact: str | None) -> str | None:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
+def contact_key(contact: str | None) -> str | None:
+    """The contact as it is found again however it is written: an address in lower case, a number in E.164."""
+    mail = mail_address(contact)
+    return mail.casefold() if mail else phone_number(contact)
+
+
 def address_for(channel: str, contact: str | None) -> str | None:
     """What the channel (`email`, `sms`) needs of the contact, None if it is not there."""
     return {"email": mail_address, "sms": phone_number}[channel](contact)

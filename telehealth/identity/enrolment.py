@@ -14,8 +14,8 @@ from telehealth.errors import Malformed
 from telehealth.identity import totp
 from telehealth.identity.faults import EnrolmentCodeWrong, InvitationOver, LoginTaken, PasswordWeak
 from telehealth.identity.hashing import Hasher
+from telehealth.identity.names import readable_login, readable_name
 from telehealth.identity.passwords import normal, weak
-from telehealth.identity.people import readable_login
 from telehealth.identity.ports import Audit, Fields
 from telehealth.identity.secrets import new_recovery_codes, recovery_hash, token_hash
 from telehealth.identity.sessions import Person, Proof, SessionInfo, Sessions
@@ -113,7 +113,8 @@ class Enrolment:
             login, name = self._open(user, "login"), self._open(user, "name")
         if not login or not name or not name.strip():
             raise Malformed("name" if login else "login")
-        login = readable_login(login)
+        if user is None:
+            login, name = readable_login(login), readable_name(name)
         if weak(password, login):
             raise PasswordWeak
         secret = totp.secret_of(Secret(token))
@@ -123,13 +124,13 @@ class Enrolment:
         codes = new_recovery_codes(self._entropy)
         who = user.id if user is not None else new_id(Kind.USER, self._entropy)
         values = {
-            "password_hash": await self._hasher.hash(normal(password)),
+            "password_hash": await self._hasher.hash(normal(password), address),
             "totp_sealed": self._seal(who, "totp_sealed", secret.reveal()),
             "totp_last_step": step,
             "recovery_hashes": [recovery_hash(one) for one in codes],
         }
         ready = _Ready(invitation.token_hash, invitation.purpose, who, login, name.strip(), values)
-        session = await self._write(ready, user, address, Proof("totp", device, key=key))
+        session = await self._write(ready, user, address, Proof("totp", device, key=key, invited=True))
         return Enrolled(session, codes, await self._sessions.info(session.reveal()))
 
     async def _find(self, token: str) -> tuple[rows.InvitationRow, rows.UserRow | None]:
@@ -156,6 +157,7 @@ class Enrolment:
                 await self._first_admin(connection, ready)
             else:
                 await rows.change(connection, ready.user, **ready.values)
+                await rows.note_standing(connection, user, self._clock.now())
             await rows.drop_invitations(connection, user.id if user is not None else None)
             token, _ = await self._sessions.start(connection, ready.user, proof)
         return token

@@ -93,6 +93,16 @@ class SecondAdminNeeded(Refusal):
     message = "Another admin has to approve this."
 
 
+class ApproverTooNew(SecondAdminNeeded):
+    """An account made for the approval, perhaps by the one who asked; in a clinic's first day, every account."""
+
+    code = "approver_too_new"
+    message = (
+        "Only an admin whose account is a day older than the request can approve it. "
+        "Until then: telehealth user reset, on the server itself."
+    )
+
+
 class SlowDown(Refusal):
     code = "slow_down"
     reason = Reason.TOO_MANY
@@ -201,3 +211,11 @@ class TriesUsedUp(Refusal):
     code = "tries_used_up"
     reason = Reason.TOO_MANY
     message = "The tries for this link are used up. Please call the clinic."
+
+
+class OutsideArea(Refusal):
+    """From where the clinic lets nobody join; the same for every link, known or not."""
+
+    code = "outside_area"
+    reason = Reason.FORBIDDEN
+    message = "The clinic's visits cannot be joined from this network or country. Please call the clinic."

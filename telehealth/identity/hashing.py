@@ -9,7 +9,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.low_level import Type
 
-from telehealth.identity.faults import SlowDown
+from telehealth.identity.turns import FairTurns
+from telehealth.limits.subjects import network_of
 
 T = TypeVar("T")
 
@@ -24,25 +25,27 @@ class Cost:
 
 
 class Hasher:
-    """`at_once` hashes run together; `waiting` more may queue, then SlowDown: memory and cores stay bounded."""
+    """`at_once` hashes run together, `waiting` more may queue, `each` of one source: memory and cores stay bounded.
 
-    def __init__(self, cost: Cost | None = None, *, at_once: int = 2, waiting: int = 32) -> None:
+    Sources take turns, so that one address's flood makes nobody else wait longer than a hash or two.
+    """
+
+    def __init__(self, cost: Cost | None = None, *, at_once: int = 2, waiting: int = 64, each: int = 32) -> None:
         cost = cost or Cost()
         self._argon = PasswordHasher(cost.passes, cost.memory_kib, cost.lanes, type=Type.ID)
-        self._turns = asyncio.Semaphore(at_once)
-        self._room = at_once + waiting
+        self._turns = FairTurns(at_once, waiting, each)
         self._decoy: str | None = None  # what a missing hash is compared with, so that it takes as long
 
-    async def hash(self, text: str) -> str:
-        """The encoded hash, ≤ 200 characters. Raises SlowDown."""
-        return await self._run(lambda: self._argon.hash(text))
+    async def hash(self, text: str, source: str | None = None) -> str:
+        """The encoded hash, ≤ 200 characters. `source`: who asks, as an address. Raises SlowDown."""
+        return await self._run(lambda: self._argon.hash(text), source)
 
-    async def verify(self, encoded: str | None, text: str) -> bool:
+    async def verify(self, encoded: str | None, text: str, source: str | None = None) -> bool:
         """Whether `text` was hashed to `encoded`; with None the same work, and False. Raises SlowDown."""
         if self._decoy is None:
-            self._decoy = await self.hash("nobody's")
+            self._decoy = await self.hash("nobody's", source)
         against = self._decoy if encoded is None else encoded
-        right = await self._run(lambda: self._matches(against, text))
+        right = await self._run(lambda: self._matches(against, text), source)
         return right and encoded is not None
 
     def outdated(self, encoded: str) -> bool:
@@ -55,12 +58,6 @@ class Hasher:
         except (VerificationError, InvalidHashError):
             return False
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        if self._room <= 0:
-            raise SlowDown(retry_after=2)
-        self._room -= 1
-        try:
-            async with self._turns:
-                return await asyncio.to_thread(work)
-        finally:
-            self._room += 1
+    async def _run(self, work: Callable[[], T], source: str | None) -> T:
+        async with self._turns.turn(network_of(source or "")):
+            return await asyncio.to_thread(work)

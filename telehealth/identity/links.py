@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from telehealth.access import Action as Asked
-from telehealth.access import Caller, may
+from telehealth.access import Caller, Object, require
+from telehealth.access import Kind as Kind_
 from telehealth.audit.actions import Action
 from telehealth.audit.entry import Code, Entry, Outcome
 from telehealth.clock import Clock
@@ -23,6 +24,7 @@ from telehealth.identity.standing import SENT, LinkState, Window, channel_allowe
 from telehealth.ids import Entropy, Kind, new_id
 from telehealth.secret import Secret
 from telehealth.sections import Visits
+from telehealth.store import care
 from telehealth.store import links as rows
 from telehealth.store.engine import Store
 from telehealth.visits.states import OVER
@@ -197,8 +199,12 @@ class Links:
     async def _visit(self, caller: Caller, visit: str) -> rows.VisitFacts:
         async with self._store.read() as connection:
             facts = await rows.visit(connection, visit)
-        if facts is None or not may(caller, Asked.VISITS_WRITE, owner=facts.clinician_id):
+            circle = (await care.circles(connection, [visit], self._clock.now()))[visit]
+        if facts is None:
             raise NotFound
+        patient = facts.patient_lookup.hex()
+        thing = Object(Kind_.VISIT, visit, facts.clinician_id, circle.team, circle.opened, visit, patient)
+        require(caller, Asked.VISITS_WRITE, thing)
         return facts
 
     def _check_channel(self, visit: rows.VisitFacts, channel: str) -> None:

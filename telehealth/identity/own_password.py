@@ -36,18 +36,18 @@ class OwnPassword:
         if user is None:
             raise SignInRefused
         login = self._fields.open(user.login_sealed, table="users", column="login_sealed", row=user.id)
-        counted = self._tries.of(login, caller.address)
+        counted = self._tries.of(login, caller.address, caller.session)
         wait = await self._tries.count(counted, self._clock.now())
         if wait > 0:
             raise SlowDown(retry_after=wait)
-        if not await self._hasher.verify(user.password_hash, normal(old)):
+        if not await self._hasher.verify(user.password_hash, normal(old), caller.session):
             refused = Entry(Action.PASSWORD_CHANGE, Outcome.REFUSED, caller.actor(), subject=user.id)
             await self._audit.enter_throttled(refused, caller.address or "unknown")
             raise SignInRefused
         await self._tries.forgive(counted)
         if weak(new, login) or normal(new) == normal(old):
             raise PasswordWeak
-        hashed = await self._hasher.hash(normal(new))
+        hashed = await self._hasher.hash(normal(new), caller.session)
         entry = Entry(Action.PASSWORD_CHANGE, Outcome.DONE, caller.actor(), subject=user.id)
         async with self._audit.act(entry), self._store.begin() as connection:
             await people.change(connection, user.id, password_hash=hashed)

@@ -18,6 +18,7 @@ from telehealth.identity.ports import Audit, Fields
 from telehealth.identity.sessions import Proof, SessionInfo, Sessions
 from telehealth.identity.tries import Counted, Tries
 from telehealth.ids import Entropy
+from telehealth.limits.devices import Device
 from telehealth.log import get_logger
 from telehealth.secret import Secret
 from telehealth.store import passkeys as rows
@@ -82,10 +83,15 @@ class PasskeySignIn:
         address: str | None,
         device: str | None,
         key: dict[str, str] | None = None,
+        browser: Device | None = None,
     ) -> tuple[Secret[str], SessionInfo]:
-        """A new session. Raises PasskeysOff, PasskeyRefused, PasskeyCloned, ChallengeOver, SlowDown, LogUnavailable."""
+        """A new session; `browser`: one that somebody signed in with before.
+
+        Raises PasskeysOff, PasskeyRefused, PasskeyCloned, ChallengeOver, SlowDown, LogUnavailable.
+        """
         stranger = Actor("stranger", address=address, device=device)
-        proved = await self._proved(credential, "passkey-sign-in", "", stranger)
+        own = browser.name if browser else None
+        proved = await self._proved(credential, "passkey-sign-in", "", stranger, own=own)
         actor = Actor("user", proved.user.id, proved.user.role, address, device)
         detail: dict[str, Code] = {"factor": "passkey", "passkey": proved.row.id}
         entry = Entry(Action.SIGNIN_OK, Outcome.DONE, actor, subject=proved.user.id, detail=detail)
@@ -113,7 +119,9 @@ class PasskeySignIn:
 
     async def prove_again(self, caller: Caller, credential: Credential) -> Secret[str]:
         """Step-up: the session's new token. Raises as `attempt`, and Unauthenticated."""
-        proved = await self._proved(credential, "passkey-prove", whose(caller), caller.actor(), only=caller.id)
+        proved = await self._proved(
+            credential, "passkey-prove", whose(caller), caller.actor(), only=caller.id, own=caller.session
+        )
         detail: dict[str, Code] = {"factor": "passkey", "passkey": proved.row.id}
         entry = Entry(Action.MFA_PROVE, Outcome.DONE, caller.actor(), subject=caller.session, detail=detail)
         try:
@@ -125,11 +133,18 @@ class PasskeySignIn:
             raise
 
     async def _proved(
-        self, credential: Credential, purpose: str, whose: str, who: Actor, *, only: str | None = None
+        self,
+        credential: Credential,
+        purpose: str,
+        whose: str,
+        who: Actor,
+        *,
+        only: str | None = None,
+        own: str | None = None,
     ) -> _Proved:
-        """`only`: whose passkey it must be, for a session that is somebody's already."""
+        """`only`: whose passkey it must be, for a session that is somebody's already; `own`: of the browser's own."""
         site, challenge = self._site, authenticator.challenge_of(credential)
-        counted = self._tries.of(None, who.address)
+        counted = self._tries.of(None, who.address, own)
         wait = await self._tries.count(counted, self._clock.now())
         if wait > 0:
             await self._refused(who, None, "slow_down")
@@ -162,8 +177,11 @@ class PasskeySignIn:
         return meant and enrolled and row.suspended_at is None and only in (None, user.id)
 
     async def _remember(self, connection: Connection, proved: _Proved) -> None:
-        """Raises PasskeyRefused when the passkey was used or switched off since it was looked at."""
+        """Raises PasskeyRefused when the passkey was used or switched off, or its person, since it was looked at."""
         use = proved.use
+        user = await people.held(connection, proved.user.id)  # waits for whoever changes the account
+        if user is None or user.disabled or user.totp_sealed != proved.user.totp_sealed:
+            raise PasskeyRefused
         if not await rows.use(connection, proved.row, use.sign_count, self._clock.now(), backed_up=use.backed_up):
             raise PasskeyRefused
         await self._tries.clear(connection, proved.counted)

@@ -20,6 +20,7 @@ from telehealth.ids import Entropy, Kind, new_id
 from telehealth.store import passkeys as rows
 from telehealth.store import people
 from telehealth.store.engine import Store
+from telehealth.store.locks import hold
 
 MOST = 20  # for one person
 Credential = Mapping[str, Any]  # RegistrationResponseJSON or AuthenticationResponseJSON, its shape already checked
@@ -108,6 +109,7 @@ class Passkeys:
             detail={"user": caller.id, "backed_up": made.backed_up},
         )
         async with self._audit.act(entry), self._store.begin() as connection:
+            await hold(connection, "passkeys", caller.id)  # two at once count one after the other
             if len(await rows.of(connection, caller.id)) >= MOST:
                 raise TooManyPasskeys
             try:
@@ -144,6 +146,8 @@ class Passkeys:
         Other sessions begun with that passkey end too. Raises NotFound.
         """
         ended = await self._sessions.end_own(caller, "lost", lambda row: row.id == session)
+        for row in ended:
+            await self._sessions.forget_device(row.id)
         if not ended:
             raise NotFound
         passkey = ended[0].passkey_id

@@ -1,9 +1,8 @@
 """Users of the clinic: added, changed, reset, named."""
 
-import re
-import unicodedata
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,24 +11,27 @@ from telehealth.access import Caller, require
 from telehealth.audit.actions import Action
 from telehealth.audit.entry import Code, Entry, Outcome
 from telehealth.clock import Clock
-from telehealth.errors import Malformed, NotFound
+from telehealth.errors import Malformed, NotFound, Refusal
 from telehealth.events import Bus, SessionEnded
 from telehealth.identity.faults import LastAdmin, LoginTaken, SecondAdminNeeded
+from telehealth.identity.names import readable_login, readable_name
 from telehealth.identity.ports import Audit, Fields
 from telehealth.identity.secrets import new_token, token_hash
 from telehealth.ids import Entropy, Kind, new_id
 from telehealth.secret import Secret
-from telehealth.store import passkeys
+from telehealth.store import passkeys, sso
 from telehealth.store import people as rows
 from telehealth.store import sessions as session_rows
 from telehealth.store.engine import Connection, Store
+
+Decision = Callable[[Connection], Awaitable[None]]
 
 ROLES = frozenset({"admin", "clinician", "auditor", "front_desk"})
 HOLD_VISITS = frozenset({"clinician", "admin"})
 FIRST_ADMIN_FOR = timedelta(hours=24)
 ENROL_FOR = timedelta(days=7)
 RESET_FOR = timedelta(hours=24)
-_LOGIN = re.compile(r"[^\s/#?\x00-\x1f\x7f]{1,80}")
+SHUT_OUT_COUNTS = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +71,7 @@ class People:
         require(caller, Asked.USERS_MANAGE)
         if role not in ROLES:
             raise Malformed("role")
-        if not name.strip():
-            raise Malformed("name")
-        login = readable_login(login)
+        name, login = readable_name(name), readable_login(login)
         user = new_id(Kind.USER, self._entropy)
         entry = Entry(Action.USER_CREATE, Outcome.DONE, caller.actor(), subject=user, detail={"role": role})
         async with self._audit.act(entry), self._store.begin() as connection:
@@ -82,7 +82,7 @@ class People:
                     role=role,
                     login_lookup=self._fields.lookup("login", login),
                     login_sealed=self._fields.seal(login, table="users", column="login_sealed", row=user),
-                    name_sealed=self._fields.seal(name.strip(), table="users", column="name_sealed", row=user),
+                    name_sealed=self._fields.seal(name, table="users", column="name_sealed", row=user),
                     recovery_hashes=[],
                     created_at=self._clock.now(),
                 )
@@ -128,10 +128,11 @@ class People:
             values["disabled"] = disabled
         if not values:
             return self._told(row)
-        async with self._audit.act(self._changing(caller, row, values)), self._store.begin() as connection:
+        async with self._entered(self._changing(caller, row, values)), self._store.begin() as connection:
             if "role" in values and row.role == "admin":
                 await self._not_alone(connection, caller, user)
             await rows.change(connection, user, **values)
+            await rows.note_standing(connection, row, self._clock.now())
             if not await rows.admins(connection, active=True) and row.role == "admin":
                 raise LastAdmin
             await session_rows.end_sessions_of(connection, user, self._clock.now())
@@ -142,20 +143,45 @@ class People:
 
     async def _not_alone(self, connection: Connection, caller: Caller, admin: str) -> None:
         """Raises SecondAdminNeeded: without the role one person could reset the account, and give the role back."""
-        if caller.kind != "cli" and caller.id != admin and await another_admin(connection, {admin, caller.id}):
+        if (
+            caller.kind != "cli"
+            and caller.id != admin
+            and await another_admin(connection, {admin, caller.id}, self._clock.now())
+        ):
             raise SecondAdminNeeded
 
-    async def reset(self, caller: Caller, user: str, *, asked_by: str | None = None) -> Invitation:
-        """Old password, authenticator, passkeys, recovery codes and bearer tokens are void at once, all sessions end.
+    @asynccontextmanager
+    async def _entered(self, entry: Entry) -> AsyncIterator[None]:
+        """What opens waits for its entry; shutting somebody out happens at once, and is entered when the log can."""
+        if entry.action.opens:
+            async with self._audit.act(entry):
+                yield
+            return
+        try:
+            yield
+        except Refusal as refusal:
+            detail = {**entry.detail, "code": refusal.code}
+            await self._audit.enter_closing(replace(entry, outcome=Outcome.REFUSED, detail=detail))
+            raise
+        await self._audit.enter_closing(entry)
 
-        `Resets` says whether one person may. `asked_by`: another admin, whose request the caller approves.
-        Raises as `change`.
+    async def reset(
+        self, caller: Caller, user: str, *, asked_by: str | None = None, first: Decision | None = None
+    ) -> Invitation:
+        """Old password, authenticator, passkeys, recovery codes, bearer tokens, the tie to single sign-on are void.
+
+        All sessions end.
+
+        `Resets` says whether one person may. `asked_by`: another admin, whose request the caller approves; `first`
+        decides it, in the same transaction and after the entry. Raises as `change`, and what `first` raises.
         """
         require(caller, Asked.USERS_MANAGE)
         row = await self._row(user)
         detail: dict[str, Code] = {"role": row.role, **({"asked_by": asked_by} if asked_by else {})}
         entry = Entry(Action.USER_RESET, Outcome.DONE, caller.actor(), subject=user, detail=detail)
         async with self._audit.act(entry), self._store.begin() as connection:
+            if first is not None:
+                await first(connection)
             void: dict[str, Any] = {
                 "password_hash": None,
                 "totp_sealed": None,
@@ -163,8 +189,10 @@ class People:
                 "recovery_hashes": [],
             }
             await rows.change(connection, user, **void)
+            await rows.note_standing(connection, row, self._clock.now())
             await passkeys.remove_all(connection, user)
             await passkeys.drop_resets(connection, user)
+            await sso.remove(connection, user)
             await session_rows.end_sessions_of(connection, user, self._clock.now())
             await session_rows.revoke_tokens_of(connection, user, self._clock.now())
             await rows.drop_invitations(connection, user)
@@ -229,17 +257,14 @@ class People:
         )
 
 
-async def another_admin(connection: Connection, but: set[str]) -> bool:
-    """Whether there is another admin who can sign in."""
+async def another_admin(connection: Connection, but: set[str], now: datetime) -> bool:
+    """Whether there is another admin who can sign in, or could until a day ago.
+
+    Shutting an admin out takes one person, at once; so whoever is shut out counts for a day more, or one admin could
+    be rid of a second and then act against the third alone.
+    """
     return any(
-        row.role == "admin" and not row.disabled and row.password_hash is not None and row.id not in but
+        row.able_admin or (row.admin_until is not None and row.admin_until > now - SHUT_OUT_COUNTS)
         for row in await rows.everybody(connection)
+        if row.id not in but
     )
-
-
-def readable_login(login: str) -> str:
-    """The sign-in name in one form (NFC, no spaces around). Raises Malformed."""
-    text = unicodedata.normalize("NFC", login.strip())
-    if not _LOGIN.fullmatch(text):
-        raise Malformed("login")
-    return text

@@ -82,13 +82,14 @@ def _signed(key: dict[str, str], text: bytes, signature: str) -> bool:
 
 
 def _octets(text: str) -> bytes:
-    """Without padding, as everywhere in JOSE. Raises ValueError."""
-    if "=" in text:
-        raise ValueError
+    """Without padding, as everywhere in JOSE, and spelled in the one way there is. Raises ValueError."""
     try:
-        return base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        found = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, UnicodeEncodeError) as error:
         raise ValueError from error
+    if _spelled(found) != text:
+        raise ValueError
+    return found
 
 
 def _spelled(octets: bytes) -> str:

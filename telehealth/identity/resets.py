@@ -10,13 +10,13 @@ from telehealth.audit.actions import Action
 from telehealth.audit.entry import Entry, Outcome
 from telehealth.clock import Clock
 from telehealth.errors import NotFound
-from telehealth.identity.faults import SecondAdminNeeded
+from telehealth.identity.faults import ApproverTooNew, SecondAdminNeeded
 from telehealth.identity.people import Invitation, People, another_admin
 from telehealth.identity.ports import Audit
 from telehealth.ids import Entropy, Kind, new_id
 from telehealth.store import passkeys as rows
 from telehealth.store import people
-from telehealth.store.engine import Store
+from telehealth.store.engine import Connection, Store
 
 GOOD_FOR = timedelta(hours=24)
 
@@ -48,7 +48,7 @@ class Resets:
         now = self._clock.now()
         async with self._store.read() as connection:
             row = await people.by_id(connection, user)
-            alone = row is None or row.role != "admin" or not await another_admin(connection, {user, caller.id})
+            alone = row is None or row.role != "admin" or not await another_admin(connection, {user, caller.id}, now)
             waiting = await rows.open_resets(connection, now, user=user)
         if row is None:
             raise NotFound
@@ -78,23 +78,26 @@ class Resets:
             return [_told(row) for row in await rows.open_resets(connection, self._clock.now())]
 
     async def approve(self, caller: Caller, request: str) -> Invitation:
-        """By an admin in person, who neither asked nor is meant, and whose account is a day older than the request.
+        """By an admin in person, who neither asked nor is meant, and was one a day before the request.
 
         Raises Forbidden, NotFound, SecondAdminNeeded, LogUnavailable.
         """
         row = await self._open(caller, request)
         if caller.kind != "user" or caller.id in (row.asked_by, row.user_id):
             raise SecondAdminNeeded
-        async with self._store.begin() as connection:
+
+        async def decide(connection: Connection) -> None:
             asker = await people.by_id(connection, row.asked_by)
             if asker is None or asker.disabled or asker.role != "admin":
                 raise NotFound  # who asked may not ask any more
             approver = await people.by_id(connection, caller.id)
-            if approver is None or approver.created_at > row.asked_at - GOOD_FOR:
-                raise SecondAdminNeeded  # made for this, perhaps by the one who asked
+            since = None if approver is None else approver.admin_since or approver.created_at
+            if since is None or since > row.asked_at - GOOD_FOR:
+                raise ApproverTooNew  # made for this, perhaps by the one who asked
             if not await rows.decide(connection, request, caller.id, self._clock.now()):
                 raise NotFound
-        return await self._people.reset(caller, row.user_id, asked_by=row.asked_by)
+
+        return await self._people.reset(caller, row.user_id, asked_by=row.asked_by, first=decide)
 
     async def refuse(self, caller: Caller, request: str) -> None:
         """By any admin, whoever asked or is meant included. Raises Forbidden, NotFound."""

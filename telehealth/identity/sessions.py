@@ -1,12 +1,12 @@
 """Staff sessions: a cookie holds the token, the database its hash; idle and absolute ends."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, cast
 
 from telehealth.access import Caller, Role, recently_proven
+from telehealth.access.surroundings import Surroundings
 from telehealth.audit.actions import Action
 from telehealth.audit.entry import Actor, Entry, Outcome
 from telehealth.clock import Clock
@@ -16,6 +16,7 @@ from telehealth.identity.devices import device_name
 from telehealth.identity.faults import StepUpNeeded, Unauthenticated
 from telehealth.identity.ports import Audit, Fields
 from telehealth.identity.secrets import new_token, token_hash
+from telehealth.identity.session_facts import Device, Factor, Person, Proof, SessionInfo
 from telehealth.ids import Entropy, Kind, new_id
 from telehealth.log import get_logger
 from telehealth.secret import Secret
@@ -24,59 +25,38 @@ from telehealth.store import sessions as rows
 from telehealth.store.engine import Connection, Store
 
 SWEEP_SECONDS = 5.0
-Why = Literal["idle", "over", "signed_out", "ended_by_admin", "password_changed", "passkey_removed", "lost"]
-Factor = Literal["totp", "recovery_code", "passkey", "demo"]
+JUST_NOW = Proof()
+Why = Literal[
+    "idle",
+    "over",
+    "signed_out",
+    "ended_by_admin",
+    "password_changed",
+    "passkey_removed",
+    "lost",
+    "sso_logout",
+    "sso_unlinked",
+]
 log = get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    id: str
-    name: str
-    role: str
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """How somebody proved two factors: with what, in which browser (its User-Agent), bound to which of its keys."""
-
-    factor: Factor = "totp"
-    device: str | None = None
-    passkey: str | None = None
-    key: dict[str, str] | None = field(default=None, repr=False)  # JWK
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """One of a person's sessions, as they recognise it."""
-
-    id: str
-    name: str
-    factor: str
-    created_at: datetime
-    seen_at: datetime
-    expires_at: datetime
-    current: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SessionInfo:
-    """What a page is told: `idle_seconds` without activity until it ends."""
-
-    id: str
-    user: Person
-    idle_seconds: int
-    created_at: datetime
-    seen_at: datetime
-    expires_at: datetime
+__all__ = ["Device", "Factor", "Person", "Proof", "SessionInfo", "Sessions", "Why"]
 
 
 class Sessions:
     """Only `renew` and `touch_live` count as activity; looking things up does not keep a page signed in."""
 
     def __init__(
-        self, *, store: Store, fields: Fields, audit: Audit, clock: Clock, bus: Bus, limits: Limits, entropy: Entropy
+        self,
+        *,
+        store: Store,
+        fields: Fields,
+        audit: Audit,
+        clock: Clock,
+        bus: Bus,
+        limits: Limits,
+        entropy: Entropy,
+        surroundings: Surroundings | None = None,
     ) -> None:
+        self._surroundings = surroundings or Surroundings()
         self._store = store
         self._fields = fields
         self._audit = audit
@@ -91,7 +71,7 @@ class Sessions:
         self,
         connection: Connection,
         user: str,
-        proof: Proof = Proof(),
+        proof: Proof = JUST_NOW,
     ) -> tuple[Secret[str], str]:
         """A new session inside the caller's transaction, after its entry: token and id."""
         now = self._clock.now()
@@ -104,15 +84,28 @@ class Sessions:
             created_at=now,
             seen_at=now,
             expires_at=now + self._absolute,
-            mfa_at=now,
+            mfa_at=proof.proved_at or now,
+            sso_sid=proof.sso_sid,
             factor=proof.factor,
             passkey_id=proof.passkey,
             public_key=proof.key,
+            known=await self._known(connection, user, proof),
             device_sealed=self._fields.seal(proof.device, table="sessions", column="device_sealed", row=session)
             if proof.device
             else None,
         )
         return token, session
+
+    async def _known(self, connection: Connection, user: str, proof: Proof) -> bool:
+        """A device is known by a passkey, by a set-up link, or because its browser's key was known before."""
+        if proof.invited or proof.passkey or proof.key is None:
+            return proof.invited or proof.passkey is not None
+        return await rows.knows_key(connection, user, proof.key)
+
+    async def forget_device(self, session: str) -> None:
+        """What began this session is known as the person's device no more."""
+        async with self._store.begin() as connection:
+            await rows.forget_key(connection, session)
 
     async def prove_again(self, connection: Connection, caller: Caller) -> Secret[str]:
         """Two factors were proved in this session just now: its token is exchanged (ASVS 5.0 7.2.4).
@@ -139,7 +132,8 @@ class Sessions:
         """Who holds the cookie. Raises Unauthenticated."""
         row = await self._live(token)
         role = cast(Role, row.role)
-        return Caller("user", row.user_id, role, session=row.id, mfa_at=row.mfa_at, address=address, device=device)
+        who = Caller("user", row.user_id, role, session=row.id, mfa_at=row.mfa_at, address=address, device=device)
+        return self._surroundings.about(who, self._clock.now(), device_known=row.known)
 
     async def info(self, token: str) -> SessionInfo:
         """Raises Unauthenticated."""
@@ -208,6 +202,13 @@ class Sessions:
             await self._close(row, why, caller.actor())
         return ending
 
+    async def end_of(self, user: str, ids: Collection[str], why: Why, actor: Actor) -> int:
+        """End these live sessions of the user, at once; how many."""
+        ending = [row for row in await self._live_of(user) if row.id in ids]
+        for row in ending:
+            await self._close(row, why, actor)
+        return len(ending)
+
     async def end_others(self, caller: Caller, why: Why = "signed_out") -> int:
         """End all of the caller's sessions but this one; how many."""
         return len(await self.end_own(caller, why, lambda row: row.id != caller.session))
@@ -270,4 +271,4 @@ class Sessions:
         left = row.seen_at + self._idle - self._clock.now()
         person = Person(row.user_id, name, row.role)
         idle = max(0, int(left.total_seconds()))
-        return SessionInfo(row.id, person, idle, row.created_at, row.seen_at, row.expires_at)
+        return SessionInfo(row.id, person, idle, row.created_at, row.seen_at, row.expires_at, row.factor)

@@ -1,5 +1,6 @@
 """Sign-in by password and TOTP or recovery code; every wrong try costs the same and tells the same."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,9 +17,12 @@ from telehealth.identity.secrets import recovery_hash
 from telehealth.identity.sessions import Factor, Proof, SessionInfo, Sessions
 from telehealth.identity.totp import matching_step
 from telehealth.identity.tries import Counted, Tries
+from telehealth.limits.devices import Device
 from telehealth.secret import Secret
 from telehealth.store import people
 from telehealth.store.engine import Connection, Store
+
+Step = Callable[[Connection], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +74,13 @@ class SignIn:
         address: str | None,
         device: str | None,
         key: dict[str, str] | None = None,
+        browser: Device | None = None,
     ) -> tuple[Secret[str], SessionInfo]:
-        """A new session, bound to `key` (JWK) if it is given. Raises SignInRefused, SlowDown, LogUnavailable."""
-        known = await self._known(login, password, code, Actor("stranger", address=address, device=device))
+        """A new session, bound to `key` (JWK) if it is given; `browser`: who signed in with it before.
+
+        Raises SignInRefused, SlowDown, LogUnavailable.
+        """
+        known = await self._known(login, password, code, Actor("stranger", address=address, device=device), browser)
         actor = Actor("user", known.user.id, known.user.role, address, device)
         entry = Entry(
             Action.SIGNIN_OK, Outcome.DONE, actor, subject=known.user.id, detail={"factor": known.factor.name}
@@ -94,8 +102,7 @@ class SignIn:
             user = await people.by_id(connection, caller.id)
         if user is None:
             raise SignInRefused
-        login = self._fields.open(user.login_sealed, table="users", column="login_sealed", row=user.id)
-        known = await self._known(login, password, code, caller.actor())
+        known = await self._known(self._login_of(user), password, code, caller.actor(), session=caller.session)
         entry = Entry(
             Action.MFA_PROVE, Outcome.DONE, caller.actor(), subject=caller.session, detail={"factor": known.factor.name}
         )
@@ -107,18 +114,66 @@ class SignIn:
             await self._tries.forgive(known.counted)
             raise
 
-    async def _known(self, login: str, password: str, code: str, who: Actor) -> _Known:
-        """Raises SignInRefused, SlowDown."""
-        now = self._clock.now()
-        counted = self._tries.of(login, who.address)
+    async def by_code(self, user: str, code: str, proof: Proof, address: str | None, first: Step) -> Secret[str]:
+        """A new session for somebody whose other factor holds already, by their own code.
+
+        `first` is done in the same transaction, after the entry. Raises SignInRefused, SlowDown, LogUnavailable, and
+        what `first` raises.
+        """
+        who, now = Actor("stranger", address=address, device=proof.device), self._clock.now()
+        async with self._store.read() as connection:
+            row = await people.by_id(connection, user)
+        login = self._login_of(row) if row else None
+        counted = await self._counted(login, who, now, f"sso {user}")  # only who the provider vouched for comes here
+        factor = self._second_factor(row if row and not row.disabled else None, code, now)
+        if row is None or not factor.right:
+            await self._refused(who, user, "wrong")
+            raise SignInRefused
+        known, actor = _Known(row, factor, counted, None), Actor("user", row.id, row.role, address, proof.device)
+        entry = Entry(Action.SIGNIN_OK, Outcome.DONE, actor, subject=row.id, detail={"factor": proof.factor})
+        try:
+            async with self._audit.act(entry) as act, self._store.begin() as connection:
+                await first(connection)
+                await self._claim(connection, known)
+                token, session = await self._sessions.start(connection, row.id, proof)
+                act.detail["session"] = session
+        except LogUnavailable:
+            await self._tries.forgive(counted)
+            raise
+        return token
+
+    def _login_of(self, user: people.UserRow) -> str:
+        return self._fields.open(user.login_sealed, table="users", column="login_sealed", row=user.id)
+
+    async def _counted(self, login: str | None, who: Actor, now: datetime, own: str | None) -> Counted:
+        """`own`: the name of what strangers cannot use up. Raises SlowDown."""
+        counted = self._tries.of(login, who.address, own)
         wait = await self._tries.count(counted, now)
         if wait > 0:
             await self._refused(who, None, "slow_down")
             raise SlowDown(retry_after=wait)
+        return counted
+
+    async def _known(
+        self,
+        login: str,
+        password: str,
+        code: str,
+        who: Actor,
+        browser: Device | None = None,
+        *,
+        session: str | None = None,
+    ) -> _Known:
+        """Raises SignInRefused, SlowDown."""
+        now = self._clock.now()
         async with self._store.read() as connection:
             user = await people.by_login(connection, self._fields.lookup("login", login))
+        own = browser.of(user.id if user else "nobody") if browser else session
+        counted = await self._counted(login, who, now, own)
         usable = user if user is not None and not user.disabled and user.totp_sealed is not None else None
-        right = await self._hasher.verify(usable.password_hash if usable else None, normal(password))
+        right = await self._hasher.verify(
+            usable.password_hash if usable else None, normal(password), own or who.address
+        )
         factor = self._second_factor(usable, code, now)
         if usable is None or not right or not factor.right:
             await self._refused(who, user.id if user else None, "wrong")

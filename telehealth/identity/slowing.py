@@ -18,10 +18,11 @@ class Slope:
         return 0.0 if beyond < 0 else min(self.most, self.first * 2.0 ** min(beyond, 32))
 
 
-# Who fails: a name from one address soonest; the name alone later and briefly, so that strangers lock nobody out long.
+# Who fails: a name from one address, or by one browser its owner signed in with before, soonest; the name alone later
+# and briefly, so that strangers lock nobody out long; an address briefly too, because neighbours share it.
 PAIR = Slope(free=5, first=5, most=900)
 LOGIN = Slope(free=20, first=5, most=120)
-ADDRESS = Slope(free=50, first=5, most=900)
+ADDRESS = Slope(free=50, first=1, most=30)
 
 FORGOTTEN = timedelta(hours=24)  # a counter that rested so long starts anew
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from telehealth.sections import Visits
 from telehealth.store.links import Found, LinkRow, VisitFacts
-from telehealth.visits.states import OVER, ParticipantState
+from telehealth.visits.states import OVER, ParticipantState, VisitState
 
 LinkState = Literal["early", "live", "expired", "revoked"]
 CHANNELS = ("passcode", "sms", "email", "spoken")
@@ -49,9 +49,19 @@ def over(found: Found) -> bool:
     return found.visit.state in OVER or removed
 
 
-def has_code(link: LinkRow, now: datetime) -> bool:
-    """Whether a minted code is waiting to be typed."""
-    return link.code_expires_at is not None and now < link.code_expires_at and link.code_used_at is None
+def within(found: Found, now: datetime) -> bool:
+    """Whether a session that came in by the link is still good: not revoked, in its window, of the assurance asked for.
+
+    A call that runs longer than its window is not cut off by it.
+    """
+    lasts = now < found.link.expires_at or found.visit.state == VisitState.IN_CALL
+    return found.link.revoked_at is None and lasts and channel_allowed(found.visit, found.link.channel)
+
+
+def has_code(link: LinkRow, now: datetime, life: timedelta) -> bool:
+    """Whether a minted code is waiting to be typed; a clock that went back makes none live longer."""
+    over = link.code_expires_at
+    return over is not None and now < over <= now + life and link.code_used_at is None
 
 
 def channel_allowed(visit: VisitFacts, channel: str) -> bool:

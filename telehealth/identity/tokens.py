@@ -8,10 +8,12 @@ from typing import cast
 
 from telehealth.access import SCOPES, Caller, Role, require
 from telehealth.access import Action as Asked
+from telehealth.access.surroundings import Surroundings
 from telehealth.audit.actions import Action
 from telehealth.audit.entry import Actor, Code, Entry, Outcome
 from telehealth.clock import Clock
 from telehealth.errors import Malformed, NotFound, WrongState
+from telehealth.events import Bus, SessionEnded
 from telehealth.identity.faults import Unauthenticated
 from telehealth.identity.ports import Audit
 from telehealth.identity.secrets import new_token, token_hash
@@ -45,7 +47,18 @@ class ApiToken:
 class ApiTokens:
     """A token dies with its days, its revocation or its user."""
 
-    def __init__(self, *, store: Store, audit: Audit, clock: Clock, entropy: Entropy) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        audit: Audit,
+        clock: Clock,
+        entropy: Entropy,
+        surroundings: Surroundings | None = None,
+        bus: Bus | None = None,
+    ) -> None:
+        self._bus = bus
+        self._surroundings = surroundings or Surroundings()
         self._store = store
         self._audit = audit
         self._clock = clock
@@ -132,8 +145,11 @@ class ApiTokens:
         """Works at once; a second time is NotFound. Raises Forbidden."""
         require(caller, Asked.TOKENS_MANAGE)
         async with self._store.begin() as connection:
-            if not await rows.revoke_token(connection, token, self._clock.now()):
+            row = await rows.token_by_id(connection, token)
+            if row is None or not await rows.revoke_token(connection, token, self._clock.now()):
                 raise NotFound
+        if self._bus is not None:
+            await self._bus.publish(SessionEnded(row.user_id, token))  # what plays under it stops
         await self._audit.enter_closing(Entry(Action.TOKEN_REVOKE, Outcome.DONE, caller.actor(), subject=token))
 
     async def resolve(self, bearer: str, *, address: str | None) -> Caller:
@@ -152,7 +168,8 @@ class ApiTokens:
             async with self._store.begin() as connection:
                 await rows.touch_token(connection, row.id, now)
         role = cast(Role, row.role)
-        return Caller("token", row.user_id, role, frozenset(row.scopes), session=row.id, address=address)
+        who = Caller("token", row.user_id, role, frozenset(row.scopes), session=row.id, address=address)
+        return self._surroundings.about(who, now)
 
 
 def _field(scope: str) -> str:

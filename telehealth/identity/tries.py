@@ -14,6 +14,7 @@ from telehealth.identity.slowing import (
     after_failure,
     seconds_to_wait,
 )
+from telehealth.limits.subjects import network_of
 from telehealth.store import attempts
 from telehealth.store.engine import Connection, Store
 
@@ -27,15 +28,20 @@ class Counted:
 
 
 class Tries:
-    """A name from one address, the name alone, the address alone: each with its own patience."""
+    """A name from one address, the name alone, the address alone: each with its own patience.
+
+    A browser (or session) that is known as the account's own is counted by itself: strangers cannot hold it up.
+    """
 
     def __init__(self, store: Store, fields: Fields) -> None:
         self._store = store
         self._fields = fields
 
-    def of(self, login: str | None, address: str | None) -> Counted:
-        """What is counted for a try; `login` None: the sign-in name is not known yet."""
-        source = address or "unknown"
+    def of(self, login: str | None, address: str | None, known: str | None = None) -> Counted:
+        """What is counted for a try. `login` None: not known yet; `known`: the account's own browser or session."""
+        if known is not None:
+            return Counted(((self._fields.lookup("tries-known", f"{login or ''} {known}"), PAIR),), ())
+        source = network_of(address or "unknown")
         shared = ((self._fields.lookup("tries-address", source), ADDRESS),)
         if login is None:
             return Counted((), shared)

@@ -2,7 +2,7 @@
 
 import hmac
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pyotp
 
@@ -10,17 +10,20 @@ from telehealth.audit.actions import Action
 from telehealth.audit.entry import Actor, Code, Entry, Outcome
 from telehealth.audit.faults import LogUnavailable
 from telehealth.clock import Clock
-from telehealth.events import Bus, CodeVoided, ParticipantSignedOut
+from telehealth.errors import Malformed
+from telehealth.events import Bus, CodeVoided, IdentitySeen, ParticipantSignedOut
 from telehealth.identity.budget import Budget
+from telehealth.identity.confirming import Confirming
 from telehealth.identity.faults import CodeExpired, CodeWrong, TooEarly, TriesUsedUp, Unauthenticated, VisitOver
 from telehealth.identity.hashing import Hasher
 from telehealth.identity.ports import Audit, Fields
 from telehealth.identity.secrets import as_read, new_token, token_hash
-from telehealth.identity.standing import has_code, over, state_of
+from telehealth.identity.standing import channel_allowed, has_code, over, state_of
 from telehealth.ids import Entropy
 from telehealth.secret import Secret
 from telehealth.store import links as rows
 from telehealth.store.engine import Connection, Store
+from telehealth.store.locks import hold
 from telehealth.visits.states import PARTICIPANT, ParticipantState, ParticipantStep, after
 
 CODE_DIGITS = 6
@@ -46,6 +49,8 @@ class Verifying:
         hasher: Hasher,
         budget: Budget,
         entropy: Entropy,
+        confirming: Confirming | None = None,
+        code_life: timedelta = timedelta(minutes=10),
     ) -> None:
         self._store = store
         self._fields = fields
@@ -55,6 +60,8 @@ class Verifying:
         self._hasher = hasher
         self._budget = budget
         self._entropy = entropy
+        self._code_life = code_life
+        self.confirming = confirming or Confirming(fields)
 
     async def before_code(self, connection: Connection, cookie: str, now: datetime) -> rows.Found:
         """The link of a pre-session that may get or try a code. Raises Unauthenticated, TooEarly, VisitOver."""
@@ -62,7 +69,7 @@ class Verifying:
         if found is None:
             raise Unauthenticated
         state = state_of(found.link, now)
-        if state in ("expired", "revoked"):
+        if state in ("expired", "revoked") or not channel_allowed(found.visit, found.link.channel):
             raise Unauthenticated
         if over(found):
             raise VisitOver
@@ -71,14 +78,20 @@ class Verifying:
         return found
 
     async def verify(
-        self, cookie: str, code: str, *, address: str | None, device: str | None
+        self, cookie: str, code: str, confirmed: str | None = None, *, address: str | None, device: str | None
     ) -> tuple[Secret[str], Verified]:
-        """The participant session. Raises Unauthenticated, TooEarly, VisitOver, CodeExpired, CodeWrong, TriesUsedUp."""
+        """The participant session. `confirmed`: what the visit asks to be confirmed, looked at together with the code.
+
+        Raises Unauthenticated, TooEarly, VisitOver, Malformed without the confirmation, CodeExpired, CodeWrong,
+        TriesUsedUp.
+        """
         now = self._clock.now()
         async with self._store.begin() as connection:
             found = await self.before_code(connection, cookie, now)
-            if found.link.passcode_hash is None and not has_code(found.link, now):
+            if found.link.passcode_hash is None and not has_code(found.link, now, self._code_life):
                 raise CodeExpired
+            if confirmed is None and self.confirming.asked(found.visit, found.link.channel) != "none":
+                raise Malformed("confirm")
             left = await self._budget.take(connection, found.link, now)
         if found.patient is None:
             raise Unauthenticated
@@ -87,20 +100,25 @@ class Verifying:
             entry = _entry(Action.CODE_TRY, Outcome.REFUSED, found, actor, {"reason": "tries_used_up"})
             await self._audit.enter_throttled(entry, address or "unknown")
             raise TriesUsedUp
-        if not await self._right(found.link, code):
+        confirmation = self.confirming.right(found.visit, found.link.channel, confirmed or "")
+        if (
+            not (await self._right(found.link, code, address)) & confirmation
+        ):  # both, always: neither tells which was wrong
             detail: dict[str, Code] = {"reason": "wrong", "tries_left": left}
             await self._audit.enter_closing(_entry(Action.CODE_TRY, Outcome.REFUSED, found, actor, detail))
             raise CodeWrong(left)
         token = await self._admit(found, found.patient, actor, token_hash(cookie), now)
         if found.patient.session_hash is not None:
             await self._bus.publish(ParticipantSignedOut(found.visit.id, found.patient.id, replaced=True))
+        if found.patient.sighted is not None:  # another browser, perhaps another face
+            await self._bus.publish(IdentitySeen(found.visit.id, found.patient.id, None))
         if found.link.passcode_hash is None:
             await self._bus.publish(CodeVoided(found.visit.id, found.link.id))
         return token, Verified(found.patient.id, found.visit.id)
 
-    async def _right(self, link: rows.LinkRow, code: str) -> bool:
+    async def _right(self, link: rows.LinkRow, code: str, address: str | None) -> bool:
         if link.passcode_hash is not None:
-            return await self._hasher.verify(link.passcode_hash, as_read(code))
+            return await self._hasher.verify(link.passcode_hash, as_read(code), address)
         seed = self._fields.open(link.hotp_sealed or b"", table="links", column="hotp_sealed", row=link.id)
         expected = pyotp.HOTP(seed, digits=CODE_DIGITS).at(link.hotp_counter)
         return hmac.compare_digest(expected.encode(), as_read(code).encode())
@@ -113,6 +131,7 @@ class Verifying:
         entry = _entry(Action.IDENTITY_VERIFIED, Outcome.DONE, found, actor, {"channel": found.link.channel})
         try:
             async with self._audit.act(entry), self._store.begin() as connection:
+                await hold(connection, "seat", found.link.id)  # browsers of one link, one after the other
                 await self._claim(connection, found.link, now)
                 await self._budget.give_back(connection, found.link, now)
                 fresh = await rows.by_presession(connection, presession)
@@ -123,7 +142,9 @@ class Verifying:
                 if fresh.link.passcode_hash != found.link.passcode_hash:
                     raise CodeExpired  # replaced while it was looked at
                 state = after(PARTICIPANT, ParticipantState(fresh.patient.state), ParticipantStep.PASS_CODE)
-                if not await rows.exchange(connection, patient.id, presession, token_hash(token.reveal()), state):
+                if not await rows.exchange(
+                    connection, fresh, patient.id, presession, token_hash(token.reveal()), state
+                ):
                     raise Unauthenticated
         except LogUnavailable:
             async with self._store.begin() as connection:
@@ -134,7 +155,7 @@ class Verifying:
     async def _claim(self, connection: Connection, link: rows.LinkRow, now: datetime) -> None:
         if link.passcode_hash is not None:
             return
-        if not await rows.use_code(connection, link.id, link.hotp_counter, now):
+        if not await rows.use_code(connection, link.id, link.hotp_counter, now, self._code_life):
             raise CodeExpired
 
 

@@ -1,11 +1,12 @@
 """What the key store was about to do, and which shares it destroyed. All of it blocks: call it in a thread.
 
 `journal` is a JSON list of steps, there only while a change is under way. `destroyed.jsonl` has one line for each
-bucket that lost shares for good; an empty or torn line in it means nothing.
+bucket that lost shares for good; an empty or torn line in it means nothing. Both lie in every place of the key store:
+written to all in order, read from whichever has them, so that one lost disk loses neither.
 """
 
 import datetime
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -46,40 +47,55 @@ _STEPS = TypeAdapter(tuple[Step, ...])
 
 
 class Journal:
-    """Owns both files."""
+    """Owns both files in each of `places`."""
 
-    def __init__(self, folder: Path) -> None:
-        self._under_way = folder / "journal"
-        self._ended = folder / "destroyed.jsonl"
+    def __init__(self, *places: Path) -> None:
+        self._under_way = tuple(place / "journal" for place in places)
+        self._ended = tuple(place / "destroyed.jsonl" for place in places)
 
     def begin(self, steps: tuple[Step, ...]) -> None:
-        disk.write(self._under_way, _STEPS.dump_json(steps))
+        for path in self._under_way:
+            disk.write(path, _STEPS.dump_json(steps))
 
     def under_way(self) -> tuple[Step, ...]:
         """The steps of a change that did not finish. Raises ValidationError when the journal was tampered with."""
-        if not self._under_way.exists():
-            return ()
-        return _STEPS.validate_json(self._under_way.read_bytes())
+        for path in self._under_way:
+            if path.exists():
+                return _STEPS.validate_json(path.read_bytes())
+        return ()
 
     def record(self, step: Step, at: datetime.datetime) -> None:
         """Keep that this step's shares are gone; more than once is no error."""
-        disk.append(self._ended, Ended(step=step, at=at).model_dump_json().encode())
+        for path in self._ended:
+            disk.append(path, Ended(step=step, at=at).model_dump_json().encode())
 
     def clear(self) -> None:
-        disk.remove(self._under_way)
+        for path in self._under_way:
+            disk.remove(path)
 
     def ended(self, file_ids: Collection[str]) -> list[Ended]:
         """The records in which any of these files lost its share, each step once."""
-        wanted, found = set(file_ids), {}
-        marks = [file_id.encode() for file_id in wanted]
-        if not self._ended.exists():
-            return []
-        with self._ended.open("rb") as lines:
-            for line in lines:
-                record = _parsed(line) if any(mark in line for mark in marks) else None
-                if record is not None and wanted.intersection(record.step.leaves):
-                    found[record.step.old] = record
+        found: dict[str | None, Ended] = {}
+        for path in self._ended:
+            for record in _records(path, set(file_ids)):
+                found.setdefault(record.step.old, record)
         return list(found.values())
+
+    def all_ended(self) -> frozenset[str]:
+        """Every file whose share is recorded as destroyed."""
+        return frozenset(file for path in self._ended for record in _records(path) for file in record.step.leaves)
+
+
+def _records(path: Path, wanted: set[str] | None = None) -> Iterator[Ended]:
+    """The whole lines, all or those that name one of these files."""
+    if not path.exists():
+        return
+    marks = [file_id.encode() for file_id in wanted or ()]
+    with path.open("rb") as lines:
+        for line in lines:
+            record = _parsed(line) if wanted is None or any(mark in line for mark in marks) else None
+            if record is not None and (wanted is None or wanted.intersection(record.step.leaves)):
+                yield record
 
 
 def _parsed(line: bytes) -> Ended | None:

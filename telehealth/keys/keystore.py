@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from telehealth.clock import Clock
-from telehealth.errors import Reason, Refusal, WrongState
+from telehealth.errors import WrongState
 from telehealth.ids import Entropy, Kind, new_id
 from telehealth.keys.binding import bind
 from telehealth.keys.bucket import CAPACITY, SHARE, Bucket, refuse_malformed, with_shares
@@ -28,6 +28,7 @@ from telehealth.keys.index import Group, Index
 from telehealth.keys.journal import Ended, Journal, Step
 from telehealth.keys.keyring import Keyring, Wrapped
 from telehealth.keys.provider import KeyDestroyed, Provider, UnwrapFailed
+from telehealth.keys.refusals import Held, KeyStoreUnavailable, ShareExists
 from telehealth.keys.rotation import Rotation
 from telehealth.keys.shelf import Shelf
 from telehealth.keys.unbroken import unbroken
@@ -38,34 +39,10 @@ log = get_logger(__name__)
 T = TypeVar("T")
 
 
-class Held(Refusal):
-    """A legal hold lies on at least one of these files; none of them was touched."""
-
-    code = "held"
-    reason = Reason.CONFLICT
-    message = "A legal hold lies on this. It cannot be deleted until the hold is released."
-
-
-class KeyStoreUnavailable(Refusal):
-    """The disk under the key store refuses: full, read-only or failing. What was asked may or may not have happened."""
-
-    code = "key_store_unavailable"
-    reason = Reason.UNAVAILABLE
-    message = "The key store cannot be read or written. Please try again shortly."
-
-
-class ShareExists(Refusal):
-    """This file has its share already; a file's key is made once."""
-
-    code = "share_exists"
-    reason = Reason.CONFLICT
-    message = "This file already has a key."
-
-
 class KeyStore:
     """One process at a time owns the folder. Call `start()` first and `close()` last.
 
-    `second`: a second folder, best on another disk, that holds every bucket too.
+    `second`: another folder that holds all this too. A write counts in both; a start brings one that fell behind up.
     """
 
     def __init__(
@@ -83,7 +60,7 @@ class KeyStore:
         self._clock = clock
         self._entropy = entropy
         self._shelf = Shelf((folder,) if second is None else (folder, second))
-        self._journal = Journal(folder)
+        self._journal = Journal(*self._shelf.places)
         self._generations = Generations(self._shelf, provider, entropy)
         self._rotation = Rotation(self._shelf, self._journal, provider, clock, entropy)
         self._lock = asyncio.Lock()  # one change or look at a time: a hold cannot slip between check and destruction
@@ -171,6 +148,12 @@ class KeyStore:
         async with self._settled() as index:
             header = index.find(file_id)
             return header is not None and header.held
+
+    @asynccontextmanager
+    async def still(self) -> AsyncIterator[None]:
+        """While this is held no share is made, moved or destroyed: a copy of the folder is of one moment."""
+        async with self._settled():
+            yield
 
     async def status(self) -> KeyStoreStatus:
         """How it stands. Raises KeyServiceUnavailable."""

@@ -69,7 +69,24 @@ class Rotation:
             log.warning("keys.change_resolved", count=len(steps), outcome=f"{len(done)} finished")
         index = Index(await self._alive())
         await self._finish_moves(index)
+        await self._heal(index)
         return index
+
+    async def _heal(self, index: Index) -> None:
+        """Write anew, to every place, what one of them lacks or has in an older revision; drop what is superseded."""
+        if len(self._shelf.places) == 1:
+            return
+        behind = await asyncio.to_thread(self._shelf.behind, index.headers())
+        for header in behind:
+            await self._generations.write(await self._generations.read(header))
+        living = {header.file_name for header in index.headers()}
+        over = index.file_ids() | await asyncio.to_thread(self._journal.all_ended)
+        dead = (await asyncio.to_thread(self._shelf.headers)).values()
+        for header in dead:
+            if header.file_name not in living and over.issuperset(header.files):
+                await self._generations.drop(header.file_name)
+        if behind:
+            log.warning("keys.place_healed", count=len(behind))
 
     def _step(self, bucket: Bucket, leaves: frozenset[str], destroys: bool) -> Step:
         if not leaves <= bucket.shares.keys():

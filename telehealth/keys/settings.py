@@ -17,6 +17,7 @@ class Keys(BaseModel):
     timeout_seconds: Annotated[float, Field(ge=0.1, le=60)] = 5.0
     rotate_days: Annotated[int, Field(ge=1, le=366)] = 91
     retire_days: Annotated[int, Field(ge=0, le=3650)] = 30  # an old wrapping key outlives its successor's birth so long
+    provider_backup_days: Annotated[int, Field(ge=0, le=3650)] = 0  # greatest age of a copy of the provider's storage
     vault_url: str = ""  # of Vault or OpenBao
     vault_mount: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")] = "transit"
     vault_token_file: Path | None = None
@@ -27,6 +28,11 @@ class Keys(BaseModel):
     aws_region: str = ""
     aws_endpoint: str = ""  # empty: AWS's own
     aws_deletion_days: Annotated[int, Field(ge=7, le=30)] = 7
+
+    @property
+    def provider_days(self) -> int:
+        """How long a copy of the provider, or the provider itself, may still give a destroyed key back."""
+        return max(self.provider_backup_days, self.aws_deletion_days if self.provider == "awskms" else 0)
 
     def faults(self, backup_days: int) -> list[tuple[bool, str]]:
         """What the chosen provider lacks."""

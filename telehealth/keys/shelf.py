@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from telehealth.durable import private_folder, sync_folder
@@ -69,6 +70,11 @@ class Shelf:
         """By file name, the latest header any place has, none of them authenticated; what does not parse is alarmed."""
         return _headers(self.places)
 
+    def behind(self, wanted: Iterable[Header]) -> list[Header]:
+        """Those of these that some place lacks, or has otherwise: every place was given the same bytes."""
+        alike = ((header, self.blobs(header.file_name)) for header in wanted)
+        return [header for header, blobs in alike if len(blobs) < len(self.places) or len(set(blobs)) > 1]
+
     def blobs(self, file_name: str) -> list[bytes]:
         """What each place has under this name; places that lack it are left out."""
         return [path.read_bytes() for place in self.places if (path := place / file_name).exists()]
@@ -95,6 +101,12 @@ def _headers(places: tuple[Path, ...]) -> dict[str, Header]:
         elif path.name not in found or found[path.name].revision < header.revision:
             found[path.name] = header
     return found
+
+
+def apart(first: Path, second: Path) -> int:
+    """How many buckets the two places do not hold byte for byte alike. Blocks; authenticates nothing."""
+    mine, theirs = ({path.name: path.read_bytes() for path in at.glob("bkt_*.bucket")} for at in (first, second))
+    return sum(mine.get(name) != theirs.get(name) for name in mine.keys() | theirs.keys())
 
 
 def survey(place: Path) -> tuple[int, int, int]:

@@ -10,7 +10,7 @@ from icalendar import Calendar, Event
 
 from telehealth.secret import Secret
 
-Kind = Literal["link", "code"]
+Kind = Literal["link", "code", "alert"]
 
 
 @dataclass(frozen=True, slots=True)

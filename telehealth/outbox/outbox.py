@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from telehealth.audit.actions import Action
-from telehealth.audit.entry import SYSTEM, Entry, Outcome
+from telehealth.audit.entry import SYSTEM, Code, Entry, Outcome
 from telehealth.clock import Clock
 from telehealth.errors import Reason, Refusal
 from telehealth.events import Bus, VisitChanged
@@ -190,21 +190,32 @@ class Outbox:
             raise DeliveryFailed("channel_off", final=True)
         to = self._fields.open(row.to_sealed, table="outbox", column="to_sealed", row=row.id)
         body = self._fields.open(row.body_sealed, table="outbox", column="body_sealed", row=row.id)
+        if row.kind == "alert":  # opens nothing, and must get out when the log is down
+            await self._hand_over(carrier, to, unpacked(body))
+            return
         action = Action.CODE_SEND if row.kind == "code" else Action.LINK_SEND
         entry = Entry(
             action, Outcome.DONE, SYSTEM, visit=row.visit_id, subject=row.link_id, detail={"channel": row.channel}
         )
         async with self._audit.act(entry):
-            try:
-                async with asyncio.timeout(SEND_SECONDS):
-                    await carrier.send(to, unpacked(body))
-            except TimeoutError as error:
-                raise DeliveryFailed("timeout", final=False) from error
+            await self._hand_over(carrier, to, unpacked(body))
+
+    async def _hand_over(self, carrier: Carrier, to: str, message: Message) -> None:
+        """Raises DeliveryFailed."""
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await carrier.send(to, message)
+        except TimeoutError as error:
+            raise DeliveryFailed("timeout", final=False) from error
 
     async def _failed(self, row: rows.OutboxRow, attempts: int, failed: DeliveryFailed) -> None:
         now = self._clock.now()
         again = now + self._retry.after(attempts)
-        if failed.final or again >= row.expires_at:
+        over = failed.final or again >= row.expires_at
+        if row.kind == "alert" and (over or attempts == 1):
+            detail: dict[str, Code] = {"channel": row.channel, "code": failed.code, "attempts": attempts}
+            await self._audit.enter_closing(Entry(Action.ALERT_SEND, Outcome.FAILED, SYSTEM, detail=detail))
+        if over:
             await self._note(row, given_up_at=now, failure=failed.code, to_sealed=b"", body_sealed=b"")
             log.warning("outbox.given_up", channel=row.channel, visit=row.visit_id, code=failed.code, attempts=attempts)
         else:

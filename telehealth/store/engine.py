@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import URL, create_engine, event, make_url
+from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -42,7 +42,7 @@ class Store:
 
         Raises ValueError.
         """
-        place = _place(url)
+        place = place_of(url)
         if place.get_backend_name() == "sqlite":
             if not place.database or place.database == ":memory:":
                 raise ValueError("a SQLite database needs a file")
@@ -102,7 +102,7 @@ class Store:
 
     async def migrate(self) -> None:
         """Bring the schema to the newest revision; makes a SQLite file that only we may read."""
-        await asyncio.to_thread(_upgrade, self._url)
+        await asyncio.to_thread(upgrade, self._url)
 
     async def revision(self) -> str | None:
         """The schema's present revision, None before the first migration."""
@@ -119,7 +119,8 @@ class Store:
         await self._engine.dispose()
 
 
-def _place(url: str) -> URL:
+def place_of(url: str) -> URL:
+    """The address with its driver. Raises ValueError."""
     place = make_url(url)
     match place.get_backend_name():
         case "sqlite":
@@ -164,7 +165,8 @@ def alembic_config() -> "Config":
     return config
 
 
-def _upgrade(url: URL) -> None:
+def upgrade(url: URL, revision: str = "head") -> None:
+    """Bring the schema to this revision. Blocks."""
     from alembic import command  # slow to import, needed once
 
     if url.get_backend_name() == "sqlite" and url.database:
@@ -172,12 +174,26 @@ def _upgrade(url: URL) -> None:
         Path(url.database).touch(mode=0o600)
     config = alembic_config()
     engine = create_engine(url, poolclass=NullPool)
+    if url.get_backend_name() == "sqlite":
+        _whole_or_not(engine)
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
     engine.dispose()
+
+
+def _whole_or_not(engine: Engine) -> None:
+    """SQLite's driver begins no transaction for CREATE TABLE: killed in between, half a schema would stay for ever."""
+
+    @event.listens_for(engine, "connect")
+    def _connected(raw: Any, _record: Any) -> None:
+        raw.isolation_level = None
+
+    @event.listens_for(engine, "begin")
+    def _begun(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _revision(url: URL) -> str | None:

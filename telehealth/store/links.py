@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, or_, select, update
 
 from telehealth.store.engine import Connection
-from telehealth.store.tables import links, participants, visits
+from telehealth.store.tables import link_spares, links, participants, presessions, visits
+
+MOST_BROWSERS = 50  # that have opened a link and not passed its code; the oldest goes
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,14 @@ class VisitFacts:
     state: str
     assurance: str
     scheduled_at: datetime
+    minutes: int
     patient_lookup: bytes
     patient_contact_sealed: bytes | None
+    patient_name_sealed: bytes
+    patient_birth_sealed: bytes | None
+    confirm: str | None
+    confirm_question_sealed: bytes | None
+    confirm_answer_sealed: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +56,8 @@ class PatientRow:
 
     id: str
     state: str
-    presession_hash: bytes | None
     session_hash: bytes | None
+    sighted: str | None
     location_sealed: bytes | None
 
 
@@ -80,11 +88,27 @@ async def by_id(c: Connection, link: str) -> Found | None:
 
 
 async def by_token(c: Connection, token_hash: bytes) -> Found | None:
-    return _found((await c.execute(_ALL.where(links.c.token_hash == token_hash))).one_or_none())
+    """By any of the link's tokens."""
+    spare = select(link_spares.c.link_id).where(link_spares.c.token_hash == token_hash).scalar_subquery()
+    wanted = or_(links.c.token_hash == token_hash, links.c.id == spare)
+    return _found((await c.execute(_ALL.where(wanted))).one_or_none())
+
+
+async def opening(c: Connection, token_hash: bytes, now: datetime, most_tries: int) -> Found | None:
+    """By any of its tokens, a link that may be opened; what may not is not read, and takes no longer than nothing."""
+    spare = select(link_spares.c.link_id).where(link_spares.c.token_hash == token_hash).scalar_subquery()
+    query = _ALL.where(
+        or_(links.c.token_hash == token_hash, links.c.id == spare),
+        links.c.revoked_at.is_(None),
+        links.c.expires_at > now,
+        links.c.tries < most_tries,
+    )
+    return _found((await c.execute(query)).one_or_none())
 
 
 async def by_presession(c: Connection, cookie_hash: bytes) -> Found | None:
-    return _found((await c.execute(_ALL.where(participants.c.presession_hash == cookie_hash))).one_or_none())
+    mine = select(presessions.c.participant_id).where(presessions.c.cookie_hash == cookie_hash).scalar_subquery()
+    return _found((await c.execute(_ALL.where(participants.c.id == mine))).one_or_none())
 
 
 async def by_session(c: Connection, cookie_hash: bytes) -> Found | None:
@@ -145,7 +169,7 @@ async def next_code(c: Connection, found: LinkRow, expires_at: datetime) -> bool
     return done.rowcount == 1
 
 
-async def use_code(c: Connection, link: str, counter: int, now: datetime) -> bool:
+async def use_code(c: Connection, link: str, counter: int, now: datetime, life: timedelta) -> bool:
     """Claim the code of this counter; False if it is used, over or replaced: two at once, one wins."""
     done = await c.execute(
         update(links)
@@ -154,6 +178,7 @@ async def use_code(c: Connection, link: str, counter: int, now: datetime) -> boo
             links.c.hotp_counter == counter,
             links.c.code_used_at.is_(None),
             links.c.code_expires_at > now,
+            links.c.code_expires_at <= now + life,
             links.c.revoked_at.is_(None),
         )
         .values(code_used_at=now)
@@ -169,14 +194,60 @@ async def change_patient(c: Connection, participant: str, **values: Any) -> None
     await c.execute(update(participants).where(participants.c.id == participant).values(**values))
 
 
-async def exchange(c: Connection, participant: str, presession: bytes, session: bytes, state: str) -> bool:
-    """The pre-session becomes a session; False if it is not the present one: two at once, one wins."""
-    done = await c.execute(
-        update(participants)
-        .where(participants.c.id == participant, participants.c.presession_hash == presession)
-        .values(presession_hash=None, session_hash=session, state=state)
+async def add_presession(c: Connection, participant: str, cookie: bytes, token: bytes, now: datetime) -> None:
+    """One more browser that opened the link by this token; those before it go on, so that no opener bars another."""
+    values = {"cookie_hash": cookie, "participant_id": participant, "token_hash": token, "created_at": now}
+    await c.execute(presessions.insert().values(values))
+    theirs = presessions.c.participant_id == participant
+    newest = select(presessions.c.cookie_hash).where(theirs).order_by(presessions.c.created_at.desc())
+    await c.execute(delete(presessions).where(theirs, presessions.c.cookie_hash.not_in(newest.limit(MOST_BROWSERS))))
+
+
+async def drop_presession(c: Connection, cookie: bytes) -> None:
+    await c.execute(delete(presessions).where(presessions.c.cookie_hash == cookie))
+
+
+async def exchange(
+    c: Connection, found: Found, participant: str, presession: bytes, session: bytes, state: str
+) -> bool:
+    """The pre-session becomes the one session, all others are over; False if it is over itself: two at once, one wins.
+
+    The token it came by stays the link's; the one before is void. Whoever calls holds the link's seat.
+    """
+    mine = delete(presessions).where(presessions.c.cookie_hash == presession)
+    token = await c.scalar(mine.where(presessions.c.participant_id == participant).returning(presessions.c.token_hash))
+    if token is None:
+        return False
+    await c.execute(delete(presessions).where(presessions.c.participant_id == participant))
+    changed = {"session_hash": session, "state": state, "sighted": None}
+    await c.execute(update(participants).where(participants.c.id == participant).values(changed))
+    spare = delete(link_spares).where(link_spares.c.token_hash == token, link_spares.c.link_id == found.link.id)
+    if (await c.execute(spare)).rowcount:
+        await c.execute(update(links).where(links.c.id == found.link.id).values(token_hash=token))
+    return True
+
+
+async def add_spare(c: Connection, link: str, token_hash: bytes, now: datetime) -> bool:
+    """One more token that opens the link, if it is not revoked."""
+    good = select(links.c.id).where(links.c.id == link, links.c.revoked_at.is_(None)).with_for_update()
+    if (await c.execute(good)).one_or_none() is None:
+        return False
+    await c.execute(link_spares.insert().values(token_hash=token_hash, link_id=link, created_at=now))
+    return True
+
+
+async def of_contact(
+    c: Connection, contact_lookup: bytes, now: datetime, over: Sequence[str], most: int
+) -> list[Found]:
+    """Links of the contact's visits that are neither over nor revoked, the soonest visits first."""
+    wanted = _ALL.where(
+        visits.c.contact_lookup == contact_lookup,
+        visits.c.state.not_in(over),
+        links.c.revoked_at.is_(None),
+        links.c.expires_at > now,
     )
-    return done.rowcount == 1
+    rows = await c.execute(wanted.order_by(visits.c.scheduled_at, links.c.id).limit(most))
+    return [found for found in map(_found, rows) if found is not None]
 
 
 def _found(row: Any) -> Found | None:

@@ -25,6 +25,13 @@ class UserRow:
     recovery_hashes: list[str]
     disabled: bool
     created_at: datetime
+    admin_since: datetime | None = None
+    admin_until: datetime | None = None
+
+    @property
+    def able_admin(self) -> bool:
+        """An admin who can sign in."""
+        return self.role == "admin" and not self.disabled and self.password_hash is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,11 @@ class Taken(Exception):
 
 async def by_id(c: Connection, user: str) -> UserRow | None:
     return _user((await c.execute(select(*_USER).where(users.c.id == user))).one_or_none())
+
+
+async def held(c: Connection, user: str) -> UserRow | None:
+    """As `by_id`; until the transaction ends nobody else changes the row."""
+    return _user((await c.execute(select(*_USER).where(users.c.id == user).with_for_update())).one_or_none())
 
 
 async def by_login(c: Connection, lookup: bytes) -> UserRow | None:
@@ -75,6 +87,15 @@ async def insert_user(c: Connection, **values: Any) -> None:
 
 async def change(c: Connection, user: str, **values: Any) -> None:
     await c.execute(update(users).where(users.c.id == user).values(**values))
+
+
+async def note_standing(c: Connection, before: UserRow, now: datetime) -> None:
+    """After a change of role, state or credentials: since when this is an admin who can sign in, or until when."""
+    after = await by_id(c, before.id)
+    if after is None or after.able_admin == before.able_admin:
+        return
+    values: dict[str, Any] = {"admin_since": now} if after.able_admin else {"admin_since": None, "admin_until": now}
+    await change(c, before.id, **values)
 
 
 async def admins(c: Connection, *, but: str | None = None, active: bool = False) -> int:

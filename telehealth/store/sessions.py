@@ -9,6 +9,8 @@ from sqlalchemy import or_, select, update
 from telehealth.store.engine import Connection
 from telehealth.store.tables import api_tokens, sessions, users
 
+KEYS_REMEMBERED = 200  # of a person's latest sessions on known devices
+
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
@@ -24,6 +26,7 @@ class SessionRow:
     factor: str
     passkey_id: str | None
     device_sealed: bytes | None
+    known: bool
     role: str
     disabled: bool
     name_sealed: bytes
@@ -50,7 +53,7 @@ class TokenRow:
 _SESSION = (
     select(
         *(sessions.c[n] for n in ("id", "user_id", "created_at", "seen_at", "expires_at", "ended_at")),
-        *(sessions.c[n] for n in ("mfa_at", "factor", "passkey_id", "device_sealed")),
+        *(sessions.c[n] for n in ("mfa_at", "factor", "passkey_id", "device_sealed", "known")),
         *(users.c[n] for n in ("role", "disabled", "name_sealed")),
     )
     .select_from(sessions.join(users))
@@ -122,11 +125,31 @@ async def key_of(c: Connection, session: str) -> dict[str, str] | None:
     return found
 
 
+async def knows_key(c: Connection, user: str, key: dict[str, str]) -> bool:
+    """Whether a browser with this key was known to be the person's in one of their latest sessions."""
+    columns = sessions.c
+    query = select(columns.public_key).where(columns.user_id == user, columns.known, columns.public_key.is_not(None))
+    return key in (await c.scalars(query.order_by(columns.created_at.desc()).limit(KEYS_REMEMBERED))).all()
+
+
+async def forget_key(c: Connection, session: str) -> None:
+    """The device of this session is known no more, in any session begun with the same key."""
+    row = (await c.execute(select(sessions.c.user_id, sessions.c.public_key).where(sessions.c.id == session))).one()
+    query = select(sessions.c.id, sessions.c.public_key).where(sessions.c.user_id == row.user_id, sessions.c.known)
+    same = [one.id for one in await c.execute(query) if one.id == session or one.public_key == row.public_key]
+    await c.execute(update(sessions).where(sessions.c.id.in_(same)).values(known=False))
+
+
 async def end_sessions_of(c: Connection, user: str, now: datetime) -> int:
     done = await c.execute(
         update(sessions).where(sessions.c.user_id == user, sessions.c.ended_at.is_(None)).values(ended_at=now)
     )
     return done.rowcount
+
+
+async def end_all_sessions(c: Connection, now: datetime) -> int:
+    """Everybody's, whatever they are."""
+    return (await c.execute(update(sessions).where(sessions.c.ended_at.is_(None)).values(ended_at=now))).rowcount
 
 
 async def run_out(c: Connection, now: datetime, idle_since: datetime) -> list[SessionRow]:

@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from telehealth.access import Action as May
-from telehealth.access import Caller, may, only_own, require
+from telehealth.access import Caller, Verdict, decide, only_own, reach, require, told
 from telehealth.audit.actions import Action
 from telehealth.audit.entry import Code, Entry, Outcome
 from telehealth.clock import Clock
@@ -26,6 +26,7 @@ from telehealth.outbox.outbox import ChannelOff, Outbox
 from telehealth.secret import Secret
 from telehealth.visits.cursor import cursor, place
 from telehealth.visits.ending import Ending, EndingInDatabase
+from telehealth.visits.objects import visit_object
 from telehealth.visits.orders import (
     ChangeAsked,
     LinkAsked,
@@ -34,6 +35,7 @@ from telehealth.visits.orders import (
     Visit,
     VisitAsked,
     VisitPage,
+    confirmed,
     shown,
 )
 from telehealth.visits.rows import Filters, Patient, VisitRow
@@ -108,6 +110,7 @@ class Booking:
             revision=0,
             created_at=now,
             ended_at=None,
+            confirm=confirmed(asked.confirm),
         )
 
     async def _clinician(self, caller: Caller, asked: str | None) -> str:
@@ -125,13 +128,12 @@ class Booking:
         own = only_own(caller, May.VISITS_LIST)
         since, until = self._day(asked.day)
         filters = Filters(
-            clinician=caller.id if own else asked.clinician,
+            clinician=asked.clinician,
             state=VisitState(asked.state) if asked.state else None,
             since=since,
             until=until,
+            reach=reach(caller, May.VISITS_LIST, self._rooms.clock.now()),
         )
-        if own and asked.clinician not in (None, caller.id):
-            return VisitPage((), None)
         if not own:
             await self._rooms.audit.enter(Entry(Action.VISIT_READ, Outcome.DONE, caller.actor(), detail={"list": True}))
         rows = await self._rooms.store.page(filters, asked.limit + 1, place(asked.after))
@@ -141,9 +143,9 @@ class Booking:
 
     async def show(self, caller: Caller, visit: str) -> Visit:
         """One visit; looking at another clinician's is entered first. Raises NotFound, LogUnavailable."""
-        row = await self._visit(caller, visit, May.VISITS_READ)
+        row, verdict = await self._seen(caller, visit, May.VISITS_READ)
         if row.clinician != caller.id:
-            await self._rooms.audit.enter(_entry(Action.VISIT_READ, caller, row, {}))
+            await self._rooms.audit.enter(_entry(Action.VISIT_READ, caller, row, told(verdict)))
         return await self._shown(caller, visit)
 
     async def edit(self, caller: Caller, visit: str, asked: ChangeAsked) -> Visit:
@@ -157,8 +159,9 @@ class Booking:
             detail: dict[str, Code] = dict.fromkeys(changed, True)
             async with self._rooms.audit.act(_entry(Action.VISIT_EDIT, caller, row, detail)):
                 await self._rooms.store.change(visit, **changed)
-            moved = replace(row, **{name: value for name, value in changed.items() if name != "patient"})
-            if {"scheduled_at", "minutes"} & set(changed):
+            when = {name: value for name, value in changed.items() if name in ("scheduled_at", "minutes")}
+            if when:
+                moved = replace(row, **when)
                 window = window_of(moved.scheduled_at, moved.minutes, self._rooms.config.visits)
                 await self._rooms.links.move(caller, visit, window)
         if asked.state == "cancelled":
@@ -174,19 +177,22 @@ class Booking:
             "minutes": asked.minutes,
             "assurance": asked.assurance,
             "recording_planned": asked.recording_planned,
+            "confirm": confirmed(asked.confirm),
         }
         changed = {name: value for name, value in given.items() if value not in (None, getattr(row, name))}
         if changed and row.state in OVER:
             raise WrongState
         if "scheduled_at" in changed and row.state not in _MOVABLE:
             raise WrongState
-        if changed.get("assurance") == "high" and await self._has_mail_link(row.id):
+        if changed.get("assurance") == "high" and await self._one_channel(row.id):
             raise ChannelNotAllowed
         return changed
 
-    async def _has_mail_link(self, visit: str) -> bool:
-        found = await self._rooms.links.of([visit])
-        return any(link.channel == "email" and link.state in ("early", "live") for link in found[visit])
+    async def _one_channel(self, visit: str) -> bool:
+        """Whether a link that still works has its codes by e-mail, or sent where the link itself was sent."""
+        found, sent = await self._rooms.links.of([visit]), await self._rooms.store.deliveries([visit])
+        channels = {link.channel for link in found[visit] if link.state in ("early", "live")}
+        return "email" in channels or bool(channels & {one.channel for one in sent[visit] if one.kind == "link"})
 
     async def end(self, caller: Caller, visit: str) -> Visit:
         """End it for everybody. Raises NotFound, WrongState."""
@@ -230,9 +236,11 @@ class Booking:
         return issued
 
     def _sendable(self, row: VisitRow, asked: LinkAsked) -> str | None:
-        """Where the link is sent, if it is. Raises ChannelOff, ContactUnfit."""
+        """Where it is sent; of high assurance not as its codes. Raises ChannelOff, ContactUnfit, ChannelNotAllowed."""
         if asked.send is None:
             return None
+        if row.assurance == "high" and asked.send == asked.channel:
+            raise ChannelNotAllowed
         if not self._rooms.outbox.offers(asked.send):
             raise ChannelOff
         to = address_for(asked.send, row.patient.contact)
@@ -241,10 +249,15 @@ class Booking:
         return to
 
     async def _visit(self, caller: Caller, visit: str, action: May) -> VisitRow:
+        return (await self._seen(caller, visit, action))[0]
+
+    async def _seen(self, caller: Caller, visit: str, action: May) -> tuple[VisitRow, Verdict]:
         row = await self._rooms.store.get(visit) if is_id(Kind.VISIT, visit) else None
-        if row is None or not may(caller, action, owner=row.clinician):
+        if row is None:
             raise NotFound
-        return row
+        circle, limits = await self._rooms.store.circle(visit, self._rooms.clock.now()), self._rooms.config.visits
+        thing = visit_object(row, circle, early_minutes=limits.early_minutes, late_minutes=limits.late_minutes)
+        return row, require(caller, action, thing)
 
     async def _shown(self, caller: Caller, visit: str) -> Visit:
         row = await self._rooms.store.get(visit)
@@ -258,7 +271,7 @@ class Booking:
         names = await rooms.people.name_of({row.clinician for row in rows})
         links = await rooms.links.of(wanted)
         deliveries = await rooms.store.deliveries(wanted)
-        recordings = await rooms.store.recordings_of(wanted) if may(caller, May.RECORDINGS_LIST) else {}
+        recordings = await rooms.store.recordings_of(wanted) if decide(caller, May.RECORDINGS_LIST) else {}
         return [
             shown(row, names.get(row.clinician, ""), links[row.id], deliveries[row.id], recordings.get(row.id, ()))
             for row in rows

@@ -73,3 +73,11 @@ class LegNotWanted(Refusal):
     code = "leg_not_wanted"
     reason = Reason.CONFLICT
     message = "No recording is waiting for your media."
+
+
+class IdentityOpen(Refusal):
+    """Much hangs on who it is, and the clinician has not yet said whose face it is."""
+
+    code = "identity_open"
+    reason = Reason.CONFLICT
+    message = "Please compare the patient's face first."

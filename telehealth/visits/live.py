@@ -2,16 +2,18 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from telehealth.access import Action as May
-from telehealth.access import Caller, may
+from telehealth.access import Caller, Kind, Object, refused_entry, require, unusual_entry
 from telehealth.audit.actions import Action
 from telehealth.audit.entry import Entry, Outcome
-from telehealth.errors import Forbidden, NotFound, Refusal
+from telehealth.errors import NotFound, Refusal
 from telehealth.visits.consent import Answer
-from telehealth.visits.faults import NoSuchParticipant, Removed, ScreenForbidden, VisitOver
+from telehealth.visits.faults import IdentityOpen, NoSuchParticipant, Removed, ScreenForbidden, VisitOver
 from telehealth.visits.neighbours import visit_entry
+from telehealth.visits.objects import visit_object
 from telehealth.visits.presence import Seat
 from telehealth.visits.roster import Arrival, Here, Quality
 from telehealth.visits.rows import VisitRow
@@ -36,14 +38,18 @@ class LiveVisits(RunningVisits):
         try:
             yield
         except Refusal as refusal:
+            by_rule = refused_entry(caller, refusal, {"code": refusal.code})
             entry = Entry(Action.JOIN, Outcome.REFUSED, caller.actor(), visit=visit, detail={"code": refusal.code})
+            if by_rule is not None:
+                entry = replace(entry, patient=by_rule.patient, detail=by_rule.detail)
             await self.rooms.audit.enter_throttled(entry, caller.id)
             raise
 
     async def _approach(self, caller: Caller, visit: str) -> None:
         row = await self.rooms.store.get(visit)
-        if row is None or not _may_take_part(caller, row):
+        if row is None:
             raise NotFound
+        await self._may_take_part(caller, row)
         if caller.participant is not None:
             person = await self.rooms.store.person(caller.participant)
             if person is None or person.visit != visit:
@@ -68,8 +74,8 @@ class LiveVisits(RunningVisits):
         visit = self.of(here).visit
         return view(visit, visit.entered(here), self.rooms.clock.now())
 
-    async def admit(self, here: Here, participant: str, *, break_glass: bool = False) -> None:
-        await self.of(here).presence.admit(here, participant, break_glass=break_glass)
+    async def admit(self, here: Here, participant: str, *, break_glass: bool = False, words: str | None = None) -> None:
+        await self.of(here).presence.admit(here, participant, break_glass=break_glass, words=words)
 
     async def remove(self, here: Here, participant: str) -> None:
         await self.of(here).presence.remove(here, participant)
@@ -104,11 +110,13 @@ class LiveVisits(RunningVisits):
         return me.page
 
     def media(self, here: Here, *, audio: bool, video: bool, screen: bool) -> None:
-        """What somebody sends, for the others to see. Raises NotAdmitted, ScreenForbidden."""
+        """What somebody sends, for the others to see. Raises NotAdmitted, ScreenForbidden, IdentityOpen."""
         visit = self.of(here).visit
         me = visit.inside(here)
         if screen and visit.row.screen_forbidden and not me.staff:
             raise ScreenForbidden
+        if screen and not me.screen and visit.unseen():
+            raise IdentityOpen
         me.audio, me.video, me.screen = audio, video, screen
         self.desk.tell(visit)
 
@@ -163,13 +171,21 @@ class LiveVisits(RunningVisits):
 
     async def today_for(self, caller: Caller) -> Mapping[str, Any]:
         """The list of the caller's own visits today. Raises Forbidden."""
-        if caller.kind != "user" or not may(caller, May.VISITS_CALL, owner=caller.id):
-            raise Forbidden
+        try:
+            require(caller, May.VISITS_CALL, Object(Kind.VISIT, any=True))
+        except Refusal as refusal:
+            entry = refused_entry(caller, refusal, {"request": "watch"})
+            if entry is not None:
+                await self.rooms.audit.enter_throttled(entry, f"refused:{caller.id}")
+            raise
         return await self.desk.today.of(caller.id)
 
-
-def _may_take_part(caller: Caller, row: VisitRow) -> bool:
-    """A patient in the visit of their link; the visit's own clinician, in person."""
-    if caller.kind == "participant":
-        return caller.visit == row.id
-    return caller.kind == "user" and may(caller, May.VISITS_CALL, owner=row.clinician)
+    async def _may_take_part(self, caller: Caller, row: VisitRow) -> None:
+        """A patient in the visit of their link; the visit's own clinician or team, in person. Raises a Refusal."""
+        settings, circle = self.desk.settings, await self.rooms.store.circle(row.id, self.rooms.clock.now())
+        thing = visit_object(row, circle, early_minutes=settings.early_minutes, late_minutes=settings.late_minutes)
+        action = May.VISITS_JOIN if caller.kind == "participant" else May.VISITS_CALL
+        verdict = require(caller, action, thing)
+        if verdict.alerts:
+            entry = unusual_entry(caller, verdict, action, {"request": "approach"})
+            await self.rooms.audit.enter_throttled(entry, f"unusual:{caller.id}:{'+'.join(verdict.alerts)}")

@@ -27,6 +27,7 @@ class Settings:
     starter_lost_seconds: float = 60.0
     start_seconds: float = 30.0
     tidy_seconds: float = 60.0
+    early_minutes: int = 15
     late_minutes: int = 60
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
 
@@ -76,8 +77,9 @@ class Desk:
         """What has happened already; kept in the spool while the log is down."""
         await self.rooms.audit.enter_closing(entry)
 
-    async def enter_break_glass(self, entry: Entry) -> None:
-        """Care goes on without the log: spooled and alarmed."""
+    async def enter_break_glass(self, entry: Entry, words: str | None) -> None:
+        """Care goes on without the log: spooled and alarmed; `words`: the stated reason, sealed."""
+        entry = replace(entry, purpose="log_unavailable", private={"reason": words} if words else {})
         log.critical("alarm.break_glass", code="log_unavailable", visit=entry.visit, action=entry.action.value)
         await self.rooms.audit.enter_closing(replace(entry, detail={**entry.detail, "log_down": True}))
 

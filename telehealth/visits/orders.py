@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal, Protocol
 
+from telehealth.errors import Malformed
 from telehealth.identity.links import LinkView
-from telehealth.visits.rows import Assurance, Delivery, Patient, VisitRow
+from telehealth.visits.rows import Assurance, Confirmed, Delivery, Patient, VisitRow
 from telehealth.visits.states import VisitState
 
 Channel = Literal["passcode", "sms", "email", "spoken"]
@@ -20,6 +21,17 @@ class PatientAsked(Protocol):
     def contact(self) -> str | None: ...
     @property
     def birth_date(self) -> date | None: ...
+
+
+class ConfirmAsked(Protocol):
+    """What the patient confirms with their code; `question` and `answer` for the clinic's own."""
+
+    @property
+    def kind(self) -> Literal["none", "initials", "birth_year", "question"]: ...
+    @property
+    def question(self) -> str | None: ...
+    @property
+    def answer(self) -> str | None: ...
 
 
 class LinkAsked(Protocol):
@@ -46,6 +58,8 @@ class VisitAsked(LinkAsked, Protocol):
     def assurance(self) -> Assurance: ...
     @property
     def recording_planned(self) -> bool: ...
+    @property
+    def confirm(self) -> ConfirmAsked | None: ...
 
 
 class ChangeAsked(Protocol):
@@ -61,6 +75,8 @@ class ChangeAsked(Protocol):
     def assurance(self) -> Assurance | None: ...
     @property
     def recording_planned(self) -> bool | None: ...
+    @property
+    def confirm(self) -> ConfirmAsked | None: ...
     @property
     def state(self) -> Literal["cancelled"] | None: ...
 
@@ -105,6 +121,7 @@ class NewVisit:
     channel: Channel = "passcode"
     passcode: str | None = None
     send: Send | None = None
+    confirm: ConfirmAsked | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +131,7 @@ class VisitChange:
     minutes: int | None = None
     assurance: Assurance | None = None
     recording_planned: bool | None = None
+    confirm: ConfirmAsked | None = None
     state: Literal["cancelled"] | None = None
 
 
@@ -149,6 +167,7 @@ class Visit:
     links: Sequence[LinkView]
     deliveries: Sequence[Delivery]
     recordings: Sequence[str]
+    confirm: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,4 +194,16 @@ def shown(
         links=links,
         deliveries=deliveries,
         recordings=recordings,
+        confirm=row.confirm.kind if row.confirm else None,
     )
+
+
+def confirmed(asked: ConfirmAsked | None) -> Confirmed | None:
+    """Raises Malformed for a question without its answer."""
+    if asked is None:
+        return None
+    if asked.kind != "question":
+        return Confirmed(asked.kind)
+    if not asked.question or not asked.answer or not any(map(str.isalnum, asked.answer)):
+        raise Malformed("confirm")
+    return Confirmed("question", asked.question.strip(), asked.answer.strip())

@@ -89,7 +89,7 @@ class Presence:
         except LogUnavailable:
             if person.staff and not arrival.break_glass:
                 raise
-            await self._desk.enter_break_glass(entry)
+            await self._desk.enter_break_glass(entry, arrival.words)
 
     async def _write_arrival(self, person: Person, target: ParticipantState, arrival: Arrival) -> None:
         rooms, row = self._desk.rooms, self._visit.row
@@ -111,14 +111,14 @@ class Presence:
         person.key, person.language, person.page = arrival.key, arrival.language, arrival.page
         person.audio, person.video, person.screen = arrival.audio, arrival.video, False
 
-    async def admit(self, here: Here, participant: str, *, break_glass: bool) -> None:
+    async def admit(self, here: Here, participant: str, *, break_glass: bool, words: str | None) -> None:
         """Let somebody who waits into the call. Raises ClinicianOnly, NoSuchParticipant, WrongState, LogUnavailable."""
         visit, rooms = self._visit, self._desk.rooms
         visit.clinician(here)
         person = visit.person(participant)
         async with visit.turn:
             after(PARTICIPANT, person.state, ParticipantStep.ADMIT)
-            await self._admission_entered(here, person, break_glass)
+            await self._admission_entered(here, person, break_glass, words)
             after(PARTICIPANT, person.state, ParticipantStep.ADMIT)
             await self._flow.make_room()
             now = rooms.clock.now()
@@ -131,7 +131,7 @@ class Presence:
             self._flow.joined(person)
             self._desk.tell(visit)
 
-    async def _admission_entered(self, here: Here, person: Person, break_glass: bool) -> None:
+    async def _admission_entered(self, here: Here, person: Person, break_glass: bool, words: str | None) -> None:
         actor = here.caller.actor()
         try:
             await self._desk.enter(visit_entry(Action.ADMIT, actor, self._visit, subject=person.id))
@@ -139,7 +139,7 @@ class Presence:
             if not break_glass:
                 raise
             entry = visit_entry(Action.BREAK_GLASS_ADMIT, actor, self._visit, subject=person.id)
-            await self._desk.enter_break_glass(entry)
+            await self._desk.enter_break_glass(entry, words)
 
     async def remove(self, here: Here, participant: str) -> None:
         """Put somebody out for good. Raises ClinicianOnly, NoSuchParticipant, WrongState."""

@@ -5,7 +5,7 @@ from telehealth.errors import WrongState
 from telehealth.ids import Kind, new_id
 from telehealth.visits import consent
 from telehealth.visits.consent import Answer, Consent, NotAsked, Standing
-from telehealth.visits.faults import NobodyElse
+from telehealth.visits.faults import IdentityOpen, NobodyElse
 from telehealth.visits.neighbours import Desk, visit_entry
 from telehealth.visits.receipts import Question, Receipt, ReceiptInvalid, checked
 from telehealth.visits.recording_run import RecordingRun
@@ -48,6 +48,8 @@ class RecordingFlow:
         phase = after(RECORDING, self.state.phase, RecordingStep.ASK)
         if len(list(self._visit.admitted())) < consent.FEWEST:
             raise NobodyElse
+        if self._visit.unseen():
+            raise IdentityOpen
         return phase
 
     def put_question(self, person: Person) -> None:
@@ -59,7 +61,10 @@ class RecordingFlow:
         text = consent_text(person.language)
         payload = {
             "request": asked.request,
-            "by": {"name": self._visit.clinician_name, "role": asker.role if asker else "clinician"},
+            "by": {
+                "name": asker.name if asker else self._visit.clinician_name,
+                "role": asker.role if asker else "clinician",
+            },
             "purpose": asked.purpose,
             "text": text.text,
             "version": text.version,

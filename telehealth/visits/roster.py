@@ -29,7 +29,7 @@ class Arrival:
     """What a browser brings when it enters.
 
     `page` names one load of the page: whoever reloads is the same participant on another page.
-    `break_glass`: staff enter although the log is down.
+    `break_glass`: staff enter although the log is down; `words`: why.
     """
 
     key: SigningKey
@@ -38,6 +38,7 @@ class Arrival:
     video: bool
     page: str | None = None
     break_glass: bool = False
+    words: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Person:
     since: datetime | None = None
     location: str | None = None
     callback: str | None = None
+    sighted: str | None = None  # what the clinician's last look at the face said
     session: str | None = None
     online: bool = False
     page: str | None = None
@@ -167,6 +169,11 @@ class LiveVisit:
         """Who waits or was admitted, online or soon back."""
         return (person for person in self.people.values() if person.state in HERE)
 
+    def unseen(self) -> bool:
+        """Whether much hangs on who it is, and a patient in the call has not been looked at and found the same."""
+        patients = (person for person in self.admitted() if person.link is not None)
+        return self.row.assurance == "high" and any(person.sighted != "same" for person in patients)
+
     def admitted(self) -> Iterator[Person]:
         return (person for person in self.people.values() if person.admitted)
 
@@ -211,4 +218,5 @@ def seated(row: PersonRow, name: str) -> Person:
         since=row.waiting_since,
         location=row.location,
         callback=row.callback,
+        sighted=row.sighted,
     )

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
+from telehealth.access import Reach
 from telehealth.visits.states import ParticipantState, VisitState
 
 Assurance = Literal["standard", "high"]
@@ -17,6 +18,15 @@ class Patient:
     name: str
     contact: str | None = None
     birth_date: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """What the patient confirms before anything of the visit is shown; `question` and `answer` for the clinic's own."""
+
+    kind: Literal["none", "initials", "birth_year", "question"]
+    question: str | None = None
+    answer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +46,15 @@ class VisitRow:
     revision: int
     created_at: datetime
     ended_at: datetime | None
+    confirm: Confirmed | None = None  # None: by the clinic's rule
 
 
 @dataclass(frozen=True, slots=True)
 class PersonRow:
-    """One participant. `link` for patients, `user` for the clinician; `location`, `callback` as the patient said."""
+    """One participant. `link` for patients, `user` for the clinician; `location`, `callback` as the patient said.
+
+    `sighted`: what the clinician's last look at the face said (same, unsure).
+    """
 
     id: str
     visit: str
@@ -53,6 +67,7 @@ class PersonRow:
     callback: str | None
     waiting_since: datetime | None
     admitted_at: datetime | None
+    sighted: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +96,7 @@ class Delivery:
     state: Literal["queued", "sent", "failed"]
     failure: str | None
     at: datetime
+    kind: str = "link"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +107,13 @@ class Filters:
     state: VisitState | None = None
     since: datetime | None = None
     until: datetime | None = None
+    reach: Reach | None = None  # who asks sees no more than this; None: everything
+
+
+def delivery_of(row: Any) -> Delivery:
+    """From a row of the outbox."""
+    if row.sent_at is not None:
+        return Delivery(row.channel, "sent", None, row.sent_at, row.kind)
+    if row.given_up_at is not None:
+        return Delivery(row.channel, "failed", row.failure, row.given_up_at, row.kind)
+    return Delivery(row.channel, "queued", row.failure, row.created_at, row.kind)

@@ -1,7 +1,7 @@
 """Which visits run in this process: loaded when needed, rebuilt at start, told what other rooms decide, tidied up."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
@@ -10,7 +10,17 @@ from telehealth.access import SYSTEM as SERVER
 from telehealth.access import Caller
 from telehealth.audit.entry import SYSTEM, Actor
 from telehealth.errors import NotFound
-from telehealth.events import Bus, CodeMinted, CodeVoided, LinkRevoked, ParticipantSignedOut, SessionEnded, VisitChanged
+from telehealth.events import (
+    Bus,
+    CircleLeft,
+    CodeMinted,
+    CodeVoided,
+    IdentitySeen,
+    LinkRevoked,
+    ParticipantSignedOut,
+    SessionEnded,
+    VisitChanged,
+)
 from telehealth.log import get_logger
 from telehealth.visits.chores import Chores
 from telehealth.visits.faults import NotEntered
@@ -69,6 +79,8 @@ class RunningVisits:
         bus.subscribe(CodeMinted, self.code_minted)
         bus.subscribe(CodeVoided, self.code_voided)
         bus.subscribe(VisitChanged, self.visit_changed)
+        bus.subscribe(CircleLeft, self.circle_left)
+        bus.subscribe(IdentitySeen, self.identity_seen)
 
     def find(self, visit: str) -> Running | None:
         return self._running.get(visit)
@@ -94,18 +106,19 @@ class RunningVisits:
             row = await self.rooms.store.get(visit)
             if row is None:
                 raise NotFound
-            names = await self.rooms.people.name_of([row.clinician])
+            rows = await self.rooms.store.people(visit)
+            names = await self.rooms.people.name_of([row.clinician, *(one.user for one in rows if one.user)])
             live = LiveVisit(row, names.get(row.clinician, ""), int(self.rooms.clock.now().timestamp() * 1000))
             flow = RecordingFlow(self.desk, live)
             running = Running(live, flow, Presence(self.desk, live, flow))
-            for person_row in await self.rooms.store.people(visit):
-                self._take_up(running, person_row)
+            for person_row in rows:
+                self._take_up(running, person_row, names)
             self._running[visit] = running
             return running
 
-    def _take_up(self, running: Running, row: PersonRow) -> Person:
+    def _take_up(self, running: Running, row: PersonRow, names: Mapping[str, str]) -> Person:
         visit = running.visit
-        person = seated(row, visit.clinician_name if row.user else visit.row.patient.name)
+        person = seated(row, names.get(row.user, "") if row.user else visit.row.patient.name)
         visit.people[person.id] = person
         if person.state in HERE:
             running.presence.expect(person)
@@ -122,7 +135,7 @@ class RunningVisits:
             raise NotFound
         known = visit.people.get(row.id)
         if known is None:
-            return self._take_up(running, row)
+            return self._take_up(running, row, await self.rooms.people.name_of([row.user] if row.user else []))
         known.location, known.callback = row.location, row.callback
         if known.state in _BEFORE:  # until they enter, the way in is the joining room's
             known.state = row.state
@@ -156,6 +169,23 @@ class RunningVisits:
         for running, person in self._people():
             if person.link == event.link and person.state in HERE:
                 await self._out(running, person, "link_revoked", SYSTEM)
+
+    async def circle_left(self, event: CircleLeft) -> None:
+        """Whoever may not see the visit any more is out of it; a call under way outlives a time that ran out."""
+        running = self._running.get(event.visit)
+        if running is None or running.visit.row.clinician == event.user:
+            return
+        for person in tuple(running.visit.people.values()):
+            if person.user == event.user and person.state in HERE and not (event.in_time and person.online):
+                await self._out(running, person, "left", SYSTEM)
+
+    async def identity_seen(self, event: IdentitySeen) -> None:
+        """The clinician looked at a face, or another browser goes on, whose face nobody has seen yet."""
+        running = self._running.get(event.visit)
+        person = running.visit.people.get(event.participant) if running else None
+        if running and person:
+            person.sighted = event.outcome
+            self.desk.tell(running.visit)
 
     async def participant_signed_out(self, event: ParticipantSignedOut) -> None:
         """A patient gave the session up, or goes on with it in another browser."""

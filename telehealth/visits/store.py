@@ -9,10 +9,13 @@ from typing import Any, Final, Protocol
 from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from telehealth.access import Reach
+from telehealth.identity.contacts import contact_key
 from telehealth.ids import Kind, new_id
+from telehealth.store import care
 from telehealth.store.locks import hold
-from telehealth.store.tables import consents, links, outbox, participants, recordings, users, visits
-from telehealth.visits.rows import ConsentRow, Delivery, Filters, Patient, PersonRow, VisitRow
+from telehealth.store.tables import consents, link_spares, links, outbox, participants, recordings, users, visits
+from telehealth.visits.rows import Confirmed, ConsentRow, Delivery, Filters, Patient, PersonRow, VisitRow, delivery_of
 from telehealth.visits.states import RUNNING, ParticipantState, VisitState
 
 LONGEST_DAY: Final = 500  # visits of one clinician's day that are shown
@@ -55,7 +58,8 @@ class VisitStore:
             "created_at": row.created_at,
         }
         async with self._database.begin() as connection:
-            await connection.execute(insert(visits).values(values | self._sealed(row.id, row.patient)))
+            values |= self._sealed(row.id, row.patient) | self._confirmed(row.id, row.confirm)
+            await connection.execute(insert(visits).values(values))
 
     async def discard(self, visit: str) -> None:
         """Take back a visit whose first link could not be made or sent; nobody has heard of it yet."""
@@ -74,13 +78,20 @@ class VisitStore:
             row = (await connection.execute(select(visits).where(visits.c.id == visit))).first()
         return None if row is None else self._visit(row)
 
-    async def change(self, visit: str, *, patient: Patient | None = None, **values: Any) -> None:
-        """Set columns of a visit; `patient` replaces all that is known about them."""
+    async def change(
+        self, visit: str, *, patient: Patient | None = None, confirm: Confirmed | None = None, **values: Any
+    ) -> None:
+        """Set columns of a visit; `patient` replaces all that is known about them, `confirm` what they confirm."""
+        if confirm is not None:
+            values |= self._confirmed(visit, confirm)
         if patient is not None:
             values |= self._sealed(visit, patient)
         if values:
             async with self._database.begin() as connection:
                 await connection.execute(update(visits).where(visits.c.id == visit).values(values))
+                if patient is not None:  # what was sent to a contact that is no longer theirs opens nothing
+                    theirs = select(links.c.id).where(links.c.visit_id == visit)
+                    await connection.execute(delete(link_spares).where(link_spares.c.link_id.in_(theirs)))
 
     async def page(self, filters: Filters, limit: int, after: tuple[datetime, str] | None = None) -> Sequence[VisitRow]:
         """Visits in order of time, then id, after the given place."""
@@ -95,6 +106,8 @@ class VisitStore:
             )
             if value is not None
         ]
+        if filters.reach is not None:
+            wanted.append(care.within(filters.reach, columns.clinician_id, columns.id))
         if after is not None:
             at, last = after
             wanted.append(or_(columns.scheduled_at > at, and_(columns.scheduled_at == at, columns.id > last)))
@@ -102,12 +115,18 @@ class VisitStore:
         async with self._database.read() as connection:
             return [self._visit(row) for row in await connection.execute(query)]
 
-    async def day(self, clinician: str, since: datetime, until: datetime) -> Sequence[VisitRow]:
-        """A clinician's visits scheduled in [since, until), and whatever of theirs is running."""
+    async def circle(self, visit: str, now: datetime) -> care.Circle:
+        """Who besides its clinician may see the visit."""
+        async with self._database.read() as connection:
+            return (await care.circles(connection, [visit], now))[visit]
+
+    async def day(self, clinician: str, since: datetime, until: datetime, now: datetime) -> Sequence[VisitRow]:
+        """The visits of a clinician and their teams scheduled in [since, until), and whatever of them is running."""
+        theirs = care.within(Reach(False, clinician, now), visits.c.clinician_id, visits.c.id)
         planned = and_(visits.c.scheduled_at >= since, visits.c.scheduled_at < until)
         query = (
             select(visits)
-            .where(visits.c.clinician_id == clinician, or_(planned, visits.c.state.in_(RUNNING)))
+            .where(theirs, or_(planned, visits.c.state.in_(RUNNING)))
             .order_by(visits.c.scheduled_at, visits.c.id)
             .limit(LONGEST_DAY)
         )
@@ -182,7 +201,7 @@ class VisitStore:
         found: dict[str, tuple[Delivery, ...]] = dict.fromkeys(wanted, ())
         async with self._database.read() as connection:
             for row in await connection.execute(query):
-                found[row.visit_id] = (*found[row.visit_id], _delivery(row))
+                found[row.visit_id] = (*found[row.visit_id], delivery_of(row))
         return found
 
     async def recordings_of(self, wanted: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -224,7 +243,18 @@ class VisitStore:
             column: None if text is None else self._cipher.seal(text, table="visits", column=column, row=visit)
             for column, text in columns.items()
         }
-        return {**sealed, "patient_lookup": self.lookup(patient)}
+        key = contact_key(patient.contact)
+        found_by = None if key is None else self._cipher.lookup("visit-contact", key)
+        return {**sealed, "patient_lookup": self.lookup(patient), "contact_lookup": found_by}
+
+    def _confirmed(self, visit: str, confirm: Confirmed | None) -> dict[str, Any]:
+        asked = confirm or Confirmed("none")
+        texts = {"confirm_question_sealed": asked.question, "confirm_answer_sealed": asked.answer}
+        sealed = {
+            column: None if text is None else self._cipher.seal(text, table="visits", column=column, row=visit)
+            for column, text in texts.items()
+        }
+        return {"confirm": confirm.kind if confirm else None, **sealed}
 
     def _opened(self, table: str, column: str, row: Any) -> str | None:
         blob = getattr(row, column)
@@ -249,6 +279,7 @@ class VisitStore:
             revision=row.revision,
             created_at=row.created_at,
             ended_at=row.ended_at,
+            confirm=None if row.confirm is None else Confirmed(row.confirm),  # its texts are opened at the door alone
         )
 
     def _person(self, row: Any) -> PersonRow:
@@ -264,12 +295,5 @@ class VisitStore:
             callback=self._opened("participants", "callback_sealed", row),
             waiting_since=row.waiting_since,
             admitted_at=row.admitted_at,
+            sighted=row.sighted,
         )
-
-
-def _delivery(row: Any) -> Delivery:
-    if row.sent_at is not None:
-        return Delivery(row.channel, "sent", None, row.sent_at)
-    if row.given_up_at is not None:
-        return Delivery(row.channel, "failed", row.failure, row.given_up_at)
-    return Delivery(row.channel, "queued", row.failure, row.created_at)

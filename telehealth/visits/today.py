@@ -72,7 +72,7 @@ class Today:
         self._revision += 1
         revision, now = self._revision, sources.clock.now()
         midnight = now.astimezone(sources.zone).replace(hour=0, minute=0, second=0, microsecond=0)
-        rows = await sources.store.day(clinician, midnight, midnight + timedelta(days=1))
+        rows = await sources.store.day(clinician, midnight, midnight + timedelta(days=1), now)
         channels = await sources.store.channels([row.id for row in rows])
         return {
             "revision": revision,

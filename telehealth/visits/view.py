@@ -32,6 +32,7 @@ def view(visit: LiveVisit, viewer: Person, now: datetime) -> dict[str, Any]:
         "participants": [_person(person, viewer) for person in _visible(visit, viewer)],
         "polite": not viewer.staff,
         "screen_forbidden": row.screen_forbidden,
+        "identity_open": visit.unseen(),
         "recording": _recording(visit.recording, viewer),
     }
 
@@ -63,6 +64,7 @@ def _person(person: Person, viewer: Person) -> dict[str, Any]:
     if viewer.staff:
         shown["location"] = person.location
         shown["callback"] = person.callback
+        shown["sighted"] = person.sighted
         shown["quality"] = person.quality.level if person.quality else None
     return shown
 

@@ -23,7 +23,7 @@ from telehealth.web.session import CLEAR_SITE, session_cookie
 class Device(Told):
     id: str
     name: str = Field(description="Browser and system, empty when it did not tell.")
-    factor: str = Field(description="totp, recovery_code, passkey or demo")
+    factor: str = Field(description="totp, recovery_code, passkey, demo, sso or sso_code")
     created_at: Moment
     seen_at: Moment
     expires_at: Moment

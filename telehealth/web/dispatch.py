@@ -1,24 +1,28 @@
 """The one way a request goes: come from our pages, be known, be allowed, parse, be answered."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from telehealth.access import Caller
+from telehealth.access import Caller, PurposeNeeded, Unseen, refused_entry
 from telehealth.audit.actions import Action
-from telehealth.audit.entry import Entry, Outcome
-from telehealth.errors import Forbidden, Malformed, NotFound
+from telehealth.audit.entry import Code, Entry, Outcome
+from telehealth.errors import Forbidden, Malformed, NotFound, Refusal
 from telehealth.identity.faults import Unauthenticated
 from telehealth.ids import is_id
 from telehealth.secret import Secret
+from telehealth.web.arrivals import counted, first_contact, remembered
+from telehealth.web.gate import admitted
 from telehealth.web.models import Nothing
 from telehealth.web.origin import refuse_foreign
 from telehealth.web.problems import BodyTooLarge, MediaTypeRefused, ScopeMissing, where
 from telehealth.web.proxies import Source
 from telehealth.web.rooms import Rooms
-from telehealth.web.route import PATH_KINDS, ROLES, Answer, Ask, Cookie, Route, Who
+from telehealth.web.route import PATH_KINDS, ROLES, Answer, Ask, Cookie, Route, Who, cookie_name
 
 M = TypeVar("M", bound=BaseModel)
 ROOMS: web.AppKey[Rooms] = web.AppKey("rooms", Rooms)
@@ -33,14 +37,15 @@ def serve(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]
         rooms = request.app[ROOMS]
         source = rooms.proxies.source(request)
         bearer = _bearer(request)
-        if bearer is None:
+        if bearer is None and not route.foreign:
             refuse_foreign(request.method, request.headers, rooms.origins)
         known, held = await _know(route, request, rooms, source, bearer)
+        await counted(route, request, rooms, known, held)
         try:
             return await _handle(route, request, rooms, source, known, held)
-        except Forbidden:
+        except (Forbidden, Unseen, PurposeNeeded) as refusal:
             if known is not None:
-                await _enter_refusal(route, rooms, known)
+                await _enter_refusal(route, rooms, known, request.match_info, refusal)
             raise
 
     return handler
@@ -56,6 +61,7 @@ async def _handle(
 ) -> web.StreamResponse:
     if known is not None:
         _refuse_role(route, known)
+        known = await admitted(route, request, rooms, known)
         if route.step_up:
             rooms.sessions.require_recent(known)
     for name, value in request.match_info.items():
@@ -66,28 +72,34 @@ async def _handle(
         http=request,
         source=source,
         body=await _body(route.body, request),
-        query=_query(route.query, request),
+        query=route.query() if route.raw_query else _query(route.query, request),
         known=known,
         held=held,
     )
+    await first_contact(ask)
     said = await route.handler(ask)
+    remembered(ask, said)
     return _response(said, rooms) if isinstance(said, Answer) else said
 
 
-async def _enter_refusal(route: Route, rooms: Rooms, caller: Caller) -> None:
-    """Somebody known asked for what they may not: an entry, counted together when it goes on."""
-    entry = Entry(Action.ACCESS_REFUSED, Outcome.REFUSED, caller.actor(), detail={"request": route.name})
-    await rooms.log.enter_throttled(entry, f"refused:{caller.id}")
+async def _enter_refusal(route: Route, rooms: Rooms, caller: Caller, path: Mapping[str, str], refusal: Refusal) -> None:
+    """Somebody known asked for what they may not: an entry that says of what, and by which rule; counted together."""
+    about = {
+        name: path[name] for name in ("visit", "recording") if name in path and is_id(PATH_KINDS[name], path[name])
+    }
+    detail: dict[str, Code] = {"request": route.name}
+    visit, recording = about.get("visit"), about.get("recording")
+    entry = Entry(Action.ACCESS_REFUSED, Outcome.REFUSED, caller.actor(), visit, recording, detail=detail)
+    by_rule = refused_entry(caller, refusal, detail)
+    if by_rule is not None:
+        entry = replace(by_rule, visit=by_rule.visit or visit, recording=by_rule.recording or recording)
+    rule = str(entry.detail.get("rule", ""))
+    await rooms.log.enter_throttled(entry, ":".join(("refused", caller.id, rule, *about.values())))
 
 
 def _bearer(request: web.Request) -> Secret[str] | None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return Secret(token.strip()) if scheme.lower() == "bearer" and token.strip() else None
-
-
-def cookie_name(name: Literal["staff", "visit"], *, https: bool) -> str:
-    """`__Host-` over TLS: the cookie cannot be set by a neighbour or sent in clear."""
-    return f"__Host-{name}" if https else name
 
 
 def _held(request: web.Request, rooms: Rooms, name: Literal["staff", "visit"]) -> Secret[str] | None:
@@ -107,7 +119,8 @@ async def _know(
             raise Unauthenticated
         return None, held
     if bearer is not None:
-        return await rooms.tokens.resolve(bearer.reveal(), address=source.address), None
+        by_token = partial(rooms.tokens.resolve, bearer.reveal(), address=source.address)
+        return await (rooms.lately.who(bearer, source, by_token) if route.lately else by_token()), None
     if route.who is Who.METRICS:
         if source.loopback:
             return None, None
@@ -115,8 +128,8 @@ async def _know(
     token = _held(request, rooms, "staff")
     if token is None:
         raise Unauthenticated
-    caller = await rooms.sessions.resolve(token.reveal(), address=source.address, device=source.device)
-    return caller, token
+    by_cookie = partial(rooms.sessions.resolve, token.reveal(), address=source.address, device=source.device)
+    return await (rooms.lately.who(token, source, by_cookie) if route.lately else by_cookie()), token
 
 
 def _refuse_role(route: Route, caller: Caller) -> None:

@@ -11,6 +11,7 @@ from telehealth.log import get_logger
 from telehealth.web.dispatch import BODY_LIMIT
 from telehealth.web.headers import security_headers
 from telehealth.web.metrics import Metrics
+from telehealth.web.outcomes import in_fhir
 from telehealth.web.problems import BodyTooLarge, Internal, MethodRefused, problem
 
 log = get_logger(__name__)
@@ -22,8 +23,9 @@ def guard(metrics: Metrics) -> Middleware:
     @web.middleware
     async def ring(request: web.Request, handler: Handler) -> web.StreamResponse:
         begun = time.perf_counter()
-        response = await _answer(request, handler)
-        if request.path.startswith("/api/") and "Cache-Control" not in response.headers and not response.prepared:
+        response = in_fhir(request.path, await _answer(request, handler))
+        private = request.path.startswith(("/api/", "/fhir/"))
+        if private and "Cache-Control" not in response.headers and not response.prepared:
             response.headers["Cache-Control"] = "no-store"
         resource = request.match_info.route.resource
         metrics.answered(

@@ -2,25 +2,25 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from telehealth.identity.faults import (
     CodeExpired,
     CodeNotMintedHere,
     CodeWrong,
     LinkUnknown,
+    OutsideArea,
     SlowDown,
     TriesUsedUp,
     Unauthenticated,
 )
-from telehealth.web.dispatch import cookie_name
-from telehealth.web.models import Asked, Clinic, Code, Moment, Nothing, Token, Told
+from telehealth.web.models import Asked, Clinic, Code, Contact, Moment, Nothing, Token, Told, clean
 from telehealth.web.rooms import Rooms
-from telehealth.web.route import Answer, Ask, Cookie, Route, Who
+from telehealth.web.route import Answer, Ask, Cookie, Route, Who, cookie_name
 from telehealth.web.session import clinic
 
 LONGEST_COOKIE = 200
-Place = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Place = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(clean)]
 Callback = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=3, max_length=40, pattern=r"^[+0-9()./ \-x#]+$")
 ]
@@ -33,10 +33,12 @@ class JoinBody(Asked):
 class JoinStep(Told):
     step: Literal["early", "code", "device", "over"]
     channel: str
-    opens_at: Moment
-    scheduled_at: Moment
+    opens_at: Moment | None = Field(description="For whoever is early.")
+    scheduled_at: Moment | None = Field(description="Only once the code has passed.")
     clinic: Clinic
     code_length: int | None
+    confirm: Literal["none", "initials", "birth_year", "question"] = Field(description="To be given with the code.")
+    question: str | None = Field(description="The clinic's own.")
     details_given: bool
     language_hint: str | None
 
@@ -49,11 +51,18 @@ class Minted(Told):
 
 class CodeBody(Asked):
     code: Code
+    confirm: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)] | None = Field(
+        default=None, description="What the step asks to be confirmed; looked at together with the code."
+    )
 
 
 class Joined(Told):
     participant: str
     visit: str
+
+
+class LostBody(Asked):
+    contact: Contact = Field(description="E-mail address, or phone number with its country code.")
 
 
 class DetailsBody(Asked):
@@ -69,9 +78,16 @@ def _step(rooms: Rooms, step: Any) -> JoinStep:
         scheduled_at=step.scheduled_at,
         clinic=clinic(rooms),
         code_length=step.code_length,
+        confirm=step.confirm,
+        question=step.question,
         details_given=step.details_given,
         language_hint=step.language_hint,
     )
+
+
+def _place(ask: Ask[Any, Any]) -> dict[str, str | None]:
+    """From where, and with what."""
+    return {"address": ask.source.address, "device": ask.source.device}
 
 
 async def open_link(ask: Ask[JoinBody, Nothing]) -> Answer:
@@ -91,25 +107,29 @@ async def open_link(ask: Ask[JoinBody, Nothing]) -> Answer:
 
 async def show_join(ask: Ask[Nothing, Nothing]) -> Answer:
     """Where the browser that holds this cookie stands (after a reload)."""
-    return Answer(_step(ask.rooms, await ask.rooms.joining.step(ask.cookie.reveal())))
+    return Answer(_step(ask.rooms, await ask.rooms.joining.step(ask.cookie.reveal(), **_place(ask))))
 
 
 async def mint_code(ask: Ask[Nothing, Nothing]) -> Answer:
     """Mint a code and send it by the link's channel, now."""
-    return Answer(Minted.model_validate(await ask.rooms.joining.mint(ask.cookie.reveal())), status=202)
+    return Answer(Minted.model_validate(await ask.rooms.joining.mint(ask.cookie.reveal(), **_place(ask))), status=202)
 
 
 async def verify_code(ask: Ask[CodeBody, Nothing]) -> Answer:
     """Try a code; the right one turns the pre-session into a participant session with a new cookie."""
-    token, joined = await ask.rooms.joining.verify(
-        ask.cookie.reveal(), ask.body.code, address=ask.source.address, device=ask.source.device
-    )
+    token, joined = await ask.rooms.joining.verify(ask.cookie.reveal(), ask.body.code, ask.body.confirm, **_place(ask))
     return Answer(Joined.model_validate(joined), cookies=(Cookie("visit", token),))
+
+
+async def lost_link(ask: Ask[LostBody, Nothing]) -> Answer:
+    """Send the links of a contact's coming visits once more; the same answer for everybody, known or not."""
+    await ask.rooms.lost.ask(ask.body.contact, **_place(ask))
+    return Answer(status=202)
 
 
 async def give_details(ask: Ask[DetailsBody, Nothing]) -> Answer:
     """Where the patient is now and how to call back; needed before the waiting room."""
-    await ask.rooms.joining.details(ask.cookie.reveal(), ask.body.location, ask.body.callback)
+    await ask.rooms.joining.details(ask.cookie.reveal(), ask.body.location, ask.body.callback, **_place(ask))
     return Answer()
 
 
@@ -121,8 +141,8 @@ async def give_up(ask: Ask[Nothing, Nothing]) -> Answer:
 
 _JOIN = "/api/v1/join"
 ROUTES = (
-    Route("POST", _JOIN, open_link, Who.ANYONE, "joining", JoinStep, body=JoinBody, codes=(LinkUnknown, SlowDown)),
-    Route("GET", _JOIN, show_join, Who.PATIENT, "joining", JoinStep, codes=(Unauthenticated, LinkUnknown)),
+    Route("POST", _JOIN, open_link, Who.ANYONE, "joining", JoinStep, body=JoinBody, codes=(LinkUnknown, OutsideArea)),
+    Route("GET", _JOIN, show_join, Who.PATIENT, "joining", JoinStep, codes=(Unauthenticated, OutsideArea)),
     Route(
         "POST",
         f"{_JOIN}/code",
@@ -143,6 +163,7 @@ ROUTES = (
         body=CodeBody,
         codes=(Unauthenticated, CodeWrong, CodeExpired, TriesUsedUp),
     ),
+    Route("POST", f"{_JOIN}/lost", lost_link, Who.ANYONE, "joining", body=LostBody, status=202, codes=(SlowDown,)),
     Route("POST", f"{_JOIN}/details", give_details, Who.PATIENT, "joining", body=DetailsBody, codes=(Unauthenticated,)),
     Route("DELETE", _JOIN, give_up, Who.PATIENT, "joining", codes=(Unauthenticated,)),
 )

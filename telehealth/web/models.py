@@ -1,5 +1,6 @@
 """Shapes shared by several requests and answers."""
 
+import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
@@ -33,9 +34,12 @@ Moment = Annotated[
 GivenMoment = Annotated[AwareDatetime, WithJsonSchema(_TIME_SCHEMA, mode="validation")]
 
 
-def _clean(text: str) -> str:
-    """Refuse control characters: names end up in calendars, mails and terminals."""
-    if any(ord(letter) < 32 or ord(letter) == 127 for letter in text):
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # what turns writing around
+
+
+def clean(text: str) -> str:
+    """Refuse controls, C1 among them, line ends and what turns writing: names end up in calendars, mails, terminals."""
+    if any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") or letter in _TURNING for letter in text):
         raise ValueError("control characters are not allowed")
     return text
 
@@ -44,20 +48,20 @@ def _line(longest: int, shortest: int = 1) -> Any:
     return Annotated[
         str,
         StringConstraints(strip_whitespace=True, min_length=shortest, max_length=longest),
-        AfterValidator(_clean),
+        AfterValidator(clean),
     ]
 
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120), AfterValidator(_clean)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120), AfterValidator(clean)]
 Login = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=r"^[^\s/#?]+$"),
-    AfterValidator(_clean),
+    AfterValidator(clean),
 ]
-Contact = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_clean)]
-Note = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), AfterValidator(_clean)]
+Contact = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(clean)]
+Note = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), AfterValidator(clean)]
 Token = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9_-]+$")]
-Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80), AfterValidator(_clean)]
+Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80), AfterValidator(clean)]
 Coordinate = Annotated[str, StringConstraints(min_length=43, max_length=43, pattern=r"^[A-Za-z0-9_-]+$")]
 Password = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Code = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]

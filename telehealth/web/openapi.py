@@ -9,8 +9,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from telehealth.errors import Forbidden, Malformed, NotFound, Refusal
-from telehealth.identity.faults import StepUpNeeded, Unauthenticated
+from telehealth.identity.faults import SlowDown, StepUpNeeded, Unauthenticated
 from telehealth.web.models import Nothing
+from telehealth.web.outcomes import FHIR_JSON
 from telehealth.web.problems import (
     BodyTooLarge,
     ForeignOrigin,
@@ -141,7 +142,10 @@ def _success(route: Route, pointers: Pointers) -> dict[str, Any]:
         return {str(route.status): {"description": "Done.", "content": content}}
     if route.stream:
         return {
-            str(status): {"description": "Content.", "content": {route.media_type: {}}}
+            str(status): {
+                "description": "Content.",
+                "content": {kind: {} for kind in (route.media_type, *route.more_types)},
+            }
             for status in (route.status, *route.more_statuses)
         }
     return {"204": {"description": "Done."}}
@@ -153,24 +157,23 @@ def _refusals(route: Route, pointers: Pointers) -> dict[str, Any]:
         codes = by_status.setdefault(int(status_of(refusal)), [])
         if refusal.code not in codes:
             codes.append(refusal.code)
-    schema = pointers[(Problem, "serialization")]
+    content: dict[str, Any] = {"application/problem+json": {"schema": pointers[(Problem, "serialization")]}}
+    if route.path.startswith("/fhir/"):
+        content = {FHIR_JSON: {}}  # an OperationOutcome
     return {
-        str(status): {
-            "description": "Codes: " + ", ".join(f"`{code}`" for code in codes),
-            "content": {"application/problem+json": {"schema": schema}},
-        }
+        str(status): {"description": "Codes: " + ", ".join(f"`{code}`" for code in codes), "content": content}
         for status, codes in sorted(by_status.items())
     }
 
 
 def _everywhere(route: Route) -> list[type[Refusal]]:
     """What any route of this kind can say."""
-    found: list[type[Refusal]] = [Internal]
+    found: list[type[Refusal]] = [Internal, SlowDown]
     if route.body is not Nothing:
         found += [Malformed, MediaTypeRefused, BodyTooLarge]
     elif route.query is not Nothing:
         found.append(Malformed)
-    if route.method != "GET":
+    if route.method != "GET" and not route.foreign:
         found.append(ForeignOrigin)
     if route.who is not Who.ANYONE:
         found.append(Unauthenticated)

@@ -16,9 +16,10 @@ from telehealth.identity.faults import (
     SlowDown,
     TooManyPasskeys,
 )
+from telehealth.web.arrivals import device_of
 from telehealth.web.models import Asked, BrowserKey, Label, Moment, Nothing, Told
 from telehealth.web.route import Answer, Ask, Route, Who
-from telehealth.web.session import SignedIn, session_cookie, signed_in
+from telehealth.web.session import SignedIn, device_cookie, session_cookie, signed_in
 
 _ID = 1364  # 1,023 octets in base64url
 Octets = Annotated[str, StringConstraints(min_length=1, max_length=16_384, pattern=r"^[A-Za-z0-9_-]+$")]
@@ -101,8 +102,9 @@ async def passkey_sign_in(ask: Ask[PasskeySignInBody, Nothing]) -> Answer:
         address=ask.source.address,
         device=ask.source.device,
         key=ask.body.key.jwk() if ask.body.key else None,
+        browser=device_of(ask.http, ask.rooms),
     )
-    return Answer(signed_in(info), cookies=(session_cookie(ask.rooms, token),))
+    return Answer(signed_in(info), cookies=(session_cookie(ask.rooms, token), device_cookie(ask, info.user.id)))
 
 
 async def list_passkeys(ask: Ask[Nothing, Nothing]) -> Answer:

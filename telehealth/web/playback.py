@@ -165,6 +165,7 @@ ROUTES = (
         "recordings",
         query=TrackQuery,
         scope="recordings:read",
+        lately=True,
         stream=True,
         media_type="video/webm",
         more_statuses=(206,),

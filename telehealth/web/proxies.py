@@ -15,11 +15,13 @@ class Source:
 
     address: str
     device: str
+    forwarded: bool = False  # told by a proxy of ours
 
     @property
     def loopback(self) -> bool:
+        """Whether a program on this machine asks by itself; what came by a proxy never is, whatever was claimed."""
         found = _address(self.address)
-        return found is not None and found.is_loopback
+        return found is not None and found.is_loopback and not self.forwarded
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +39,33 @@ class Proxies:
         return found is not None and any(found in network for network in self.networks)
 
     def source(self, request: web.Request) -> Source:
-        """The last address that no proxy of ours has, reading X-Forwarded-For from its trusted end."""
-        address = request.remote or "unknown"
-        hops = [hop.strip() for value in request.headers.getall("X-Forwarded-For", []) for hop in value.split(",")]
+        """The last address that no proxy of ours has, reading X-Forwarded-For from its trusted end.
+
+        No other header counts: `Forwarded` (RFC 7239), X-Real-IP and the like are as anybody wrote them.
+        """
+        address, forwarded = request.remote or "unknown", False
+        hops = [hop for value in request.headers.getall("X-Forwarded-For", []) for hop in value.split(",")]
         while hops and self.trusts(address):
-            claimed = _address(hops.pop())
+            forwarded = True
+            claimed = _address(_without_port(hops.pop().strip()))
             if claimed is None:
                 break
             address = str(claimed)
-        return Source(address=address, device=_printable(request.headers.get("User-Agent", ""))[:200])
+        return Source(address, _printable(request.headers.get("User-Agent", ""))[:200], forwarded)
+
+
+def _without_port(text: str) -> str:
+    """`192.0.2.1:5000`, `[2001:db8::1]:5000` and `[2001:db8::1]` as some proxies write them."""
+    if text.startswith("["):
+        inside, closed, port = text[1:].partition("]")
+        return inside if closed and (not port or (port[:1] == ":" and port[1:].isdigit())) else ""
+    host, colon, port = text.partition(":")
+    return host if colon and port.isdigit() and "." in host else text
 
 
 def _address(text: str) -> Address | None:
     try:
-        found = ip_address(text)
+        found = ip_address(text.partition("%")[0])
     except ValueError:
         return None
     mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None

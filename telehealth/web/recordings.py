@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from aiohttp import web
 from pydantic import Field, StringConstraints
 
 from telehealth.errors import NotFound, WrongState
@@ -24,8 +23,13 @@ class RecordingQuery(PageQuery):
     until: GivenMoment | None = Field(default=None, alias="to")
     clinician: UserId | None = None
     visit: VisitId | None = None
-    patient: Name | None = Field(default=None, description="The whole name; found by keyed hash.")
     state: State | None = None
+
+
+class RecordingSearch(RecordingQuery):
+    """Asked for in a body: no name stands in an address."""
+
+    patient: Name = Field(description="The whole name; found by keyed hash.")
 
 
 class HoldBody(Asked):
@@ -60,6 +64,25 @@ class Track(Told):
     height: int
 
 
+class DeletionRequest(Told):
+    id: str
+    recording: str
+    participant: str | None = Field(description="Whose part; null: the whole recording.")
+    reason: str
+    note: str | None
+    asked_by: Person
+    asked_at: Moment
+    expires_at: Moment
+
+
+class DestroyedPart(Told):
+    participant: str
+    role: str
+    destroyed_at: Moment | None
+    effective_after: Moment | None
+    certificate: Literal["pending", "final"] | None
+
+
 class Recording(Told):
     id: str
     visit: str
@@ -74,8 +97,12 @@ class Recording(Told):
     bytes: int
     retention: Retention
     hold: Hold | None
-    deleted_at: Moment | None
-    effective_after: Moment | None
+    destroyed_at: Moment | None = Field(description="No key opens since then.")
+    effective_after: Moment | None = Field(description="From then on no backup can bring a key back.")
+    certificate: Literal["pending", "final"] | None = Field(description="The newest one.")
+    deleted_at: Moment | None = Field(description="Final since then.")
+    requests: Sequence[DeletionRequest] = Field(description="Wishes to destroy that wait for another person.")
+    parts: Sequence[DestroyedPart] = Field(description="Destroyed while the rest lives.")
     tracks: Sequence[Track]
 
 
@@ -99,13 +126,21 @@ class Rules(Asked):
 
 async def list_recordings(ask: Ask[Nothing, RecordingQuery]) -> Answer:
     """Recordings, newest first: a clinician's own, an admin's all."""
-    query = ask.query
+    return await _found(ask, ask.query, None)
+
+
+async def search_recordings(ask: Ask[RecordingSearch, Nothing]) -> Answer:
+    """A patient's recordings by name, newest first; the search is entered before anything is found."""
+    return await _found(ask, ask.body, ask.rooms.lookup_patient(ask.body.patient))
+
+
+async def _found(ask: Ask[Any, Any], query: RecordingQuery, patient: bytes | None) -> Answer:
     wanted = RecordingFilter(
         since=query.since,
         until=query.until,
         clinician=query.clinician,
         visit=query.visit,
-        patient=ask.rooms.lookup_patient(query.patient) if query.patient else None,
+        patient=patient,
         state=query.state,
     )
     found = await ask.rooms.recordings.find(ask.caller, wanted, limit=query.limit, after=query.after)
@@ -126,7 +161,7 @@ async def _whole(ask: Ask[Any, Any]) -> Answer:
 
 
 async def delete_recording(ask: Ask[DeleteBody, Nothing]) -> Answer:
-    """Destroy the keys, then the ciphertext; a hold and the minimum term stand against it."""
+    """Destroy the keys, then the ciphertext, or ask a second admin to; a hold and the minimum term stand against it."""
     row = await ask.rooms.recordings.delete(ask.caller, ask.id("recording"), ask.body.reason, ask.body.note)
     return Answer(Recording.model_validate(row))
 
@@ -142,24 +177,13 @@ async def release_hold(ask: Ask[Nothing, Nothing]) -> Answer:
     return Answer(Recording.model_validate(await ask.rooms.recordings.release(ask.caller, ask.id("recording"))))
 
 
-async def show_certificate(ask: Ask[Nothing, Nothing]) -> web.Response:
-    """The signed certificate of a deletion, byte for byte as it was signed."""
-    content = await ask.rooms.recordings.certificate(ask.caller, ask.id("recording"))
-    name = f"{ask.id('recording')}.certificate.json"
-    return web.Response(
-        body=content,
-        content_type="application/json",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
-
-
 async def show_retention(ask: Ask[Nothing, Nothing]) -> Answer:
     """How long each class of recordings is kept."""
     return Answer(_rules(await ask.rooms.recordings.retention(ask.caller)))
 
 
 async def set_retention(ask: Ask[Rules, Nothing]) -> Answer:
-    """Replace the rules; recordings already kept follow the new ones."""
+    """Replace the rules; recordings already kept follow the new ones, shorter ones a week later."""
     wanted = [(rule.retention_class, rule.days, rule.minimum_days) for rule in ask.body.rules]
     return Answer(_rules(await ask.rooms.recordings.set_retention(ask.caller, wanted)))
 
@@ -180,6 +204,15 @@ _ONE = "/recordings/{recording}"
 _READ, _MANAGE = "recordings:read", "recordings:manage"
 ROUTES = (
     _route("GET", "/recordings", list_recordings, Who.CLINICIAN, _READ, answer=RecordingPage, query=RecordingQuery),
+    _route(
+        "POST",
+        "/recordings/search",
+        search_recordings,
+        Who.CLINICIAN,
+        _READ,
+        answer=RecordingPage,
+        body=RecordingSearch,
+    ),
     _route("GET", _ONE, show_recording, Who.CLINICIAN, _READ, answer=RecordingWhole, codes=(NotFound,)),
     _route(
         "DELETE",
@@ -194,7 +227,6 @@ ROUTES = (
     ),
     _route("PUT", f"{_ONE}/hold", set_hold, Who.ADMIN, _MANAGE, answer=Recording, body=HoldBody),
     _route("DELETE", f"{_ONE}/hold", release_hold, Who.ADMIN, _MANAGE, answer=Recording, step_up=True),
-    _route("GET", f"{_ONE}/certificate", show_certificate, Who.ADMIN, _MANAGE, stream=True),
     _route("GET", "/retention", show_retention, Who.ADMIN, _READ, answer=Rules),
     _route("PUT", "/retention", set_retention, Who.ADMIN, "retention:write", answer=Rules, body=Rules, step_up=True),
 )

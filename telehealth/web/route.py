@@ -51,24 +51,40 @@ PATH_KINDS: dict[str, Kind] = {
     "visit": Kind.VISIT,
     "link": Kind.LINK,
     "recording": Kind.RECORDING,
+    "participant": Kind.PARTICIPANT,
+    "deletion": Kind.DELETION,
     "track": Kind.FILE,
     "grant": Kind.GRANT,
     "session": Kind.SESSION,
     "passkey": Kind.PASSKEY,
     "reset": Kind.RESET,
+    "alert": Kind.ALERT,
+    "glass": Kind.GLASS,
+    "export": Kind.EXPORT,
+    "copy": Kind.COPY,
+    "item": Kind.REGISTER_ITEM,
 }
 
 # Names that stand for the rest of a path, and what that may look like.
 PATH_TAILS: dict[str, str] = {
+    "event": r"[0-9]{1,15}",
     "tile": r"(entries|[0-5])/(x[0-9]{3}/)*[0-9]{3}(\.p/[1-9][0-9]{0,2})?",
 }
 
 
+CookieName = Literal["staff", "visit", "sso", "device"]
+
+
+def cookie_name(name: CookieName, *, https: bool) -> str:
+    """`__Host-` over TLS: the cookie cannot be set by a neighbour or sent in clear."""
+    return f"__Host-{name}" if https else name
+
+
 @dataclass(frozen=True, slots=True)
 class Cookie:
-    """Sets (or, with no value, clears) one of our two cookies."""
+    """Sets (or, with no value, clears) one of our cookies."""
 
-    name: Literal["staff", "visit"]
+    name: CookieName
     value: Secret[str] | None
     seconds: int = 0
 
@@ -132,9 +148,13 @@ class Route:
     status: int = 200
     scope: str | None = None  # of bearer tokens; None: tokens are refused
     step_up: bool = False  # a grave act: people prove two factors again when that was some time ago
+    raw_query: bool = False  # the handler reads the query by itself; `query` describes it
+    foreign: bool = False  # another server asks: rests on what its body signs, on no cookie
+    lately: bool = False  # who asks may have been looked up half a second ago: see `Lately`
     codes: tuple[type[Refusal], ...] = ()
     stream: bool = False  # the handler answers by itself, with `media_type`
     media_type: str = "application/json"
+    more_types: tuple[str, ...] = ()  # of a stream whose caller chooses
     more_statuses: tuple[int, ...] = ()  # of a stream: 206
 
     @property

@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from telehealth.config import Config
+from telehealth.web.arrivals import arrivals
 from telehealth.web.dispatch import BODY_LIMIT, ROOMS, serve
 from telehealth.web.guard import add_headers, guard
 from telehealth.web.pages import Site
@@ -23,7 +24,7 @@ CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 def make_app(rooms: Rooms, site: Site) -> web.Application:
     """The whole HTTP face; Socket.IO is mounted by whoever wires the rooms."""
-    app = web.Application(client_max_size=BODY_LIMIT, middlewares=[guard(rooms.metrics)])
+    app = web.Application(client_max_size=BODY_LIMIT, middlewares=[guard(rooms.metrics), arrivals(rooms)])
     app[ROOMS] = rooms
     for route in ROUTES:
         app.router.add_route(route.method, _pattern(route.path), serve(route))

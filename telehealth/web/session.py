@@ -1,6 +1,6 @@
 """Signing in and out, keeping a session alive, and what the pages may know before anybody signed in."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
@@ -8,11 +8,14 @@ from telehealth.errors import NotFound, Refusal
 from telehealth.identity.faults import SignInRefused, SlowDown, Unauthenticated
 from telehealth.identity.sessions import SessionInfo
 from telehealth.secret import Secret
+from telehealth.web.arrivals import device_of
 from telehealth.web.models import Asked, BrowserKey, Clinic, Code, Login, Moment, Nothing, Password, Told
 from telehealth.web.rooms import Rooms
 from telehealth.web.route import Answer, Ask, Cookie, Route, Who
 
-CLEAR_SITE = {"Clear-Site-Data": '"cache", "cookies", "storage"'}
+# Not "cookies": the session's are taken back one by one, and the browser stays known (docs/limits.md).
+CLEAR_SITE = {"Clear-Site-Data": '"cache", "storage"'}
+DEVICE_SECONDS = 180 * 24 * 3600
 
 
 class User(Told):
@@ -34,6 +37,7 @@ class SignedIn(Told):
 
 
 class SessionAnswer(SignedIn):
+    factor: str = Field(description="totp, recovery_code, passkey, demo, sso or sso_code")
     expires_at: Moment
     clinic: Clinic
     demo: bool
@@ -43,6 +47,7 @@ class About(Told):
     clinic: Clinic
     demo: bool
     languages: tuple[str, ...]
+    sso: str | None = Field(description="Name of the identity provider, null where there is none.")
     passkeys_at: str | None = Field(description="The host under which passkeys work, null where they do not.")
 
 
@@ -66,6 +71,12 @@ def session_cookie(rooms: Rooms, token: Secret[str]) -> Cookie:
     return Cookie("staff", token, rooms.config.sessions.absolute_hours * 3600)
 
 
+def device_cookie(ask: Ask[Any, Any], user: str) -> Cookie:
+    """For the browser that somebody has signed in with: strangers do not slow its next sign-in down."""
+    value = device_of(ask.http, ask.rooms).with_(user)
+    return Cookie("device", Secret(value), DEVICE_SECONDS)
+
+
 def signed_in(info: SessionInfo) -> SignedIn:
     """What a page is told that has just signed somebody in."""
     return SignedIn(user=User.model_validate(info.user), idle_seconds=info.idle_seconds)
@@ -74,6 +85,7 @@ def signed_in(info: SessionInfo) -> SignedIn:
 def _session(rooms: Rooms, info: SessionInfo) -> SessionAnswer:
     return SessionAnswer(
         user=User.model_validate(info.user),
+        factor=info.factor,
         idle_seconds=info.idle_seconds,
         expires_at=info.expires_at,
         clinic=clinic(rooms),
@@ -90,8 +102,9 @@ async def sign_in(ask: Ask[SignInBody, Nothing]) -> Answer:
         address=ask.source.address,
         device=ask.source.device,
         key=ask.body.key.jwk() if ask.body.key else None,
+        browser=device_of(ask.http, ask.rooms),
     )
-    return Answer(signed_in(info), cookies=(session_cookie(ask.rooms, token),))
+    return Answer(signed_in(info), cookies=(session_cookie(ask.rooms, token), device_cookie(ask, info.user.id)))
 
 
 async def show_session(ask: Ask[Nothing, Nothing]) -> Answer:
@@ -119,7 +132,8 @@ async def about(ask: Ask[Nothing, Nothing]) -> Answer:
     """The clinic's name and logo, for pages that show before sign-in."""
     rooms = ask.rooms
     languages, place = tuple(rooms.languages), rooms.passkey_sign_in.place
-    return Answer(About(clinic=clinic(rooms), demo=rooms.config.demo, languages=languages, passkeys_at=place))
+    sso = rooms.config.sso.name if rooms.config.sso.on else None
+    return Answer(About(clinic=clinic(rooms), demo=rooms.config.demo, languages=languages, passkeys_at=place, sso=sso))
 
 
 async def enter_demo(ask: Ask[DemoBody, Nothing]) -> Answer:

@@ -17,7 +17,7 @@ from telehealth.identity.faults import (
 from telehealth.identity.resets import ResetRequest
 from telehealth.web.models import Asked, BrowserKey, Code, Login, Moment, Name, Nothing, Password, Person, Token, Told
 from telehealth.web.route import Answer, Ask, Route, Who
-from telehealth.web.session import User, session_cookie
+from telehealth.web.session import User, device_cookie, session_cookie
 
 Role = Literal["admin", "clinician", "auditor", "front_desk"]
 
@@ -133,7 +133,7 @@ async def finish_enrolment(ask: Ask[FinishBody, Nothing]) -> Answer:
     )
     return Answer(
         Finished(recovery_codes=done.recovery_codes, user=User.model_validate(done.session.user)),
-        cookies=(session_cookie(ask.rooms, done.token),),
+        cookies=(session_cookie(ask.rooms, done.token), device_cookie(ask, done.session.user.id)),
     )
 
 

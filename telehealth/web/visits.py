@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
 from telehealth.errors import NotFound, WrongState
 from telehealth.identity.faults import ChannelNotAllowed
@@ -19,6 +19,7 @@ from telehealth.web.models import (
     PageQuery,
     Person,
     Told,
+    clean,
     shown,
 )
 from telehealth.web.route import Answer, Ask, Route, Who
@@ -29,6 +30,7 @@ Assurance = Literal["standard", "high"]
 State = Literal["booked", "open", "in_call", "ended", "cancelled", "expired"]
 Minutes = Annotated[int, Field(ge=5, le=480)]
 Passcode = Annotated[str, StringConstraints(strip_whitespace=True, min_length=8, max_length=64)]
+Question = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(clean)]
 UserId = Annotated[str, StringConstraints(pattern=r"^usr_[a-z2-7]{26}$")]
 
 
@@ -45,6 +47,14 @@ class PatientBody(Asked):
         return born
 
 
+class ConfirmBody(Asked):
+    """What the patient confirms with their code, before anything of the visit is shown."""
+
+    kind: Literal["none", "initials", "birth_year", "question"]
+    question: Question | None = Field(default=None, description="Shown to whoever holds the link: says nothing itself.")
+    answer: Question | None = None
+
+
 class CreateVisitBody(Asked):
     patient: PatientBody
     clinician: UserId | None = Field(default=None, description="Whose visit it is; absent: the caller's.")
@@ -55,6 +65,7 @@ class CreateVisitBody(Asked):
     channel: Channel = "passcode"
     passcode: Passcode | None = None
     send: Send | None = None
+    confirm: ConfirmBody | None = Field(default=None, description="Absent: by the clinic's rule, visits.confirm.")
 
 
 class ChangeVisitBody(Asked):
@@ -63,6 +74,7 @@ class ChangeVisitBody(Asked):
     minutes: Minutes | None = None
     assurance: Assurance | None = None
     recording_planned: bool | None = None
+    confirm: ConfirmBody | None = None
     state: Literal["cancelled"] | None = None
 
 
@@ -115,6 +127,9 @@ class Visit(Told):
     links: Sequence[Link]
     deliveries: Sequence[Delivery]
     recordings: Sequence[str]
+    confirm: Literal["none", "initials", "birth_year", "question"] | None = Field(
+        default=None, description="What the patient confirms; null: by the clinic's rule."
+    )
 
 
 class NewLink(Told):

@@ -95,6 +95,7 @@ def test_a_code_by_text_message_opens_the_door(at: Clinic, texts: "queue.Queue[d
     assert sent["to"] == "+4369912345678"
     assert "Tmessage" not in sent["text"]
     expect(patient.page.locator("#send-code")).to_contain_text("Sent.")
+    patient.page.fill("#confirm", "T. T.")
     patient.type_code(digits(sent["text"]))
     patient.page.wait_for_selector("#where")
 
@@ -109,6 +110,7 @@ def test_link_and_code_by_e_mail_with_a_calendar_file(at: Clinic, letters: "queu
     patient = at.patient()
     patient.open_link(booked.url)
     patient.page.click("#send-code")
+    patient.page.fill("#confirm", "ei")
     patient.type_code(digits(parts(letters.get(timeout=10))["text/plain"]))
     patient.page.wait_for_selector("#where")
 

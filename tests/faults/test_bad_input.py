@@ -1,6 +1,7 @@
 """Whatever comes by request, link or code gets one clear answer with a code, and the log stays clean."""
 
 import asyncio
+import json
 import re
 import socket
 from collections.abc import Iterator
@@ -141,6 +142,10 @@ def test_what_is_no_http_is_refused_and_the_next_one_served(standing_clinic: Cli
         with socket.create_connection(("127.0.0.1", port), timeout=5) as wire, wire.makefile("rb") as answer:
             wire.sendall(said)
             assert answer.readline().split()[1] == b"400", said[:40]
+            head, _, body = answer.read().partition(b"\r\n\r\n")
+            assert b"content-type: application/problem+json" in head.lower(), said[:40]
+            assert b"x-content-type-options: nosniff" in head.lower()
+            assert json.loads(body)["code"] == "malformed"
         assert standing_clinic.admin.ask("GET", "/healthz").status == 200
     assert "Traceback" not in standing_clinic.house.log.read_text()
 

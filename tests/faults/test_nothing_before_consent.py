@@ -56,7 +56,7 @@ def nothing_is_kept(held: Call, copy: Path) -> None:
     found = present_in((one.octets for one in frames), kept.contents)
     assert not found, f"{len(found)} of {len(frames)} sent frames are kept"
     assert not kept.plain
-    assert not list((house.folder / "recordings").glob("*"))
+    assert not list((house.folder / "recordings").glob("fil_*"))
     assert held.clinic.recordings() == []
     assert held.clinic.figure("media_legs") == 0
 

@@ -74,9 +74,13 @@ class Wire:
         participant: str = self.view["self"]["participant"]
         return participant
 
+    def has(self, name: str) -> bool:
+        """Whether the event came already."""
+        return any(event == name for event, _ in self.heard)
+
     async def hears(self, name: str) -> Any:
         """The first payload of the event, now or soon."""
-        await self._until(lambda: any(event == name for event, _ in self.heard))
+        await self._until(lambda: self.has(name))
         return next(payload for event, payload in self.heard if event == name)
 
     async def sees(self, what: Callable[[Mapping[str, Any]], bool]) -> None:

@@ -31,11 +31,11 @@ class Postgres:
         if os.geteuid() == 0:
             os.chown(self._folder, pwd.getpwnam(_USER).pw_uid, -1)
         data = str(self._folder / "data")
-        words = (_program("initdb"), "-A", "trust", "-U", _USER, "-E", "UTF8", "--no-sync", "-D", data)
+        words = (program("initdb"), "-A", "trust", "-U", _USER, "-E", "UTF8", "--no-sync", "-D", data)
         subprocess.run([*_as_user(), *words], capture_output=True, check=True, cwd=self._folder, timeout=LONGEST)
         settings = [word for setting in _FAST for word in ("-c", setting)]
         place = ("-D", data, "-p", str(self.port), "-h", "127.0.0.1", "-k", str(self._folder))
-        self._partner = Partner([*_as_user(), _program("postgres"), *place, *settings], self._folder / "log")
+        self._partner = Partner([*_as_user(), program("postgres"), *place, *settings], self._folder / "log")
         self._partner.wait(self._ready)
         self._made = 0
 
@@ -77,7 +77,7 @@ def _as_user() -> list[str]:
     return [found("setpriv"), f"--reuid={_USER}", f"--regid={_USER}", "--clear-groups"] if os.geteuid() == 0 else []
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
     """Debian keeps the server's programs off the path, by version; the newest is taken."""
     versions = sorted(_BINARIES.glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]))
     return str(versions[-1]) if versions else found(name)

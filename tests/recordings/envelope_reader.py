@@ -88,7 +88,8 @@ def read_certificate(data: bytes, public_key: bytes) -> dict[str, Any]:
     document = read_json(data)
     assert sorted(document) == ["certificate", "public_key", "signature"]
     assert base64.b64decode(document["public_key"]) == public_key
-    signed = b"telehealth deletion certificate v1\n" + _spelled(document["certificate"]).encode()
+    version = document["certificate"]["version"]
+    signed = f"telehealth deletion certificate v{version}\n".encode() + _spelled(document["certificate"]).encode()
     Ed25519PublicKey.from_public_bytes(public_key).verify(base64.b64decode(document["signature"]), signed)
     found: dict[str, Any] = document["certificate"]
     return found

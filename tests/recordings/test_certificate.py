@@ -22,9 +22,11 @@ from recordings.certificate import (
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = KEY.public_key().public_bytes_raw()
 CERTIFICATE = Certificate(
-    version=1,
+    version=2,
     certificate_id="crt_" + "a" * 26,
     recording_id="rec_" + "b" * 26,
+    scope="recording",
+    participant_id=None,
     visit_id="vis_" + "c" * 26,
     subject_ids=("par_" + "d" * 26,),
     files=(DestroyedFile("fil_" + "e" * 26, "track", "ab" * 32, 12_345),),
@@ -33,6 +35,7 @@ CERTIFICATE = Certificate(
     assurance="software-keystore",
     tool="telehealth 0.1.0",
     asked_by="usr_" + "a" * 26,
+    asked_at="2026-11-22T08:00:00.000Z",
     approved_by=None,
     executed_by="system",
     reason="patient_request",
@@ -41,6 +44,7 @@ CERTIFICATE = Certificate(
     destroyed_at="2026-11-22T09:00:01.000Z",
     effective_after="2026-12-22T09:00:01.000Z",
     status="pending",
+    previous_sha256=None,
     read_back=(ReadBack("fil_" + "e" * 26, "key_destroyed"),),
     residual=(ResidualCopy("database-backup", "ciphertext", None),),
     audit_index=17,
@@ -86,6 +90,6 @@ def test_the_signature_means_a_certificate_and_nothing_else() -> None:
     body = json.dumps(document["certificate"], sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     signature = base64.b64decode(document["signature"])
     public = Ed25519PublicKey.from_public_bytes(PUBLIC)
-    public.verify(signature, b"telehealth deletion certificate v1\n" + body)
+    public.verify(signature, b"telehealth deletion certificate v2\n" + body)
     with pytest.raises(InvalidSignature):
         public.verify(signature, body)

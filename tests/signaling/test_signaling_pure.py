@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signaling import messages
-from signaling.throttle import TokenBucket
 from signaling.topology import Topology, seats, topology
 from signaling.turn import IceServers
 from telehealth.errors import Malformed
+from telehealth.limits.bucket import Rate, TokenBucket
 from telehealth.secret import Secret
 
 ANYTHING = st.recursive(
@@ -55,7 +55,7 @@ def test_a_refusal_names_the_field_and_never_the_value() -> None:
 
 @given(st.lists(st.floats(min_value=0, max_value=2), max_size=200))
 def test_a_bucket_never_gives_more_than_its_rate_and_burst(steps: list[float]) -> None:
-    bucket, now, given_out = TokenBucket(40, 80, 0.0), 0.0, 0
+    bucket, now, given_out = TokenBucket(Rate(40, 80), 0.0), 0.0, 0
     for step in steps:
         now += step
         given_out += bucket.take(now)

@@ -14,6 +14,7 @@ import pytest
 import recordings
 import signaling
 import telehealth
+from telehealth.audit.actions import Action
 from telehealth.errors import Refusal
 from telehealth.visits.ports import EndReason
 
@@ -105,3 +106,9 @@ def test_every_reason_of_a_recording_has_words(language: str) -> None:
 def test_every_way_out_of_a_visit_has_words(language: str) -> None:
     known = words(language)
     assert not {reason for reason in EndReason.__args__ if not known.get(f"over.{reason}")}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_every_act_of_the_log_has_words(language: str) -> None:
+    known = words(language)
+    assert not {str(action) for action in Action if not known.get(f"act.{action}")}

@@ -75,7 +75,6 @@ export const visit = {
   "call.connecting": "جارٍ الاتصال مع {name} …",
   "call.nocamera": "{name} هنا بالصوت فقط.",
   "call.self.off": "الكاميرا متوقفة",
-  "call.broken": "توقفت الكاميرا أو الميكروفون. اضغط لإعادة التشغيل.",
   "call.lost": "انقطع الاتصال. تجري إعادة المحاولة …",
   "chat.lines": "الرسائل",
   "chat.write": "اكتب رسالة",

@@ -75,7 +75,6 @@ export const visit = {
   "call.connecting": "Connecting with {name} …",
   "call.nocamera": "{name} is here with sound only.",
   "call.self.off": "Camera off",
-  "call.broken": "Your camera or microphone stopped. Tap it to start it again.",
   "call.lost": "Connection lost. Trying again …",
   "chat.lines": "Messages",
   "chat.write": "Write a message",

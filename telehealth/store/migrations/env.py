@@ -3,12 +3,15 @@
 from typing import Any, Literal
 
 from alembic import context
+from sqlalchemy.sql.elements import False_, True_
 
 from telehealth.store.tables import UtcTime, metadata
 
 
 def render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:
-    """Migrations stand on their own: they name no type of ours."""
+    """Migrations stand on their own: they name no type of ours, and no engine's way of saying yes and no."""
+    if kind == "server_default" and isinstance(getattr(item, "arg", None), False_ | True_):
+        return "sa.false()" if isinstance(item.arg, False_) else "sa.true()"
     return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, UtcTime) else False
 
 

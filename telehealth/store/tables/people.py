@@ -1,6 +1,6 @@
 """Staff: who they are, what they prove it with, what they hold."""
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table
+from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, false
 
 from telehealth.store.tables.columns import ID, metadata, time
 
@@ -18,6 +18,8 @@ users = Table(
     Column("recovery_hashes", JSON, nullable=False),  # SHA-256 hex of unused recovery codes
     Column("disabled", Boolean, nullable=False, default=False),
     time("created_at", required=True),
+    time("admin_since"),  # an admin who can sign in without a break since then; null: since created, or not
+    time("admin_until"),  # was one until then
 )
 
 invitations = Table(  # set-up links: first admin, new user, reset
@@ -42,10 +44,12 @@ sessions = Table(  # staff; the cookie holds the token, we its hash
     time("expires_at", required=True),  # absolute
     time("ended_at"),
     time("mfa_at", required=True),  # when the person last proved two factors here
-    Column("factor", String(16), nullable=False),  # totp | recovery_code | passkey | demo
+    Column("factor", String(16), nullable=False),  # totp | recovery_code | passkey | demo | sso | sso_code
+    Column("sso_sid", LargeBinary(32), index=True),  # keyed hash of the provider's own session
     Column("passkey_id", ID),  # what the session was begun with
     Column("device_sealed", LargeBinary),  # the browser's own description
     Column("public_key", JSON(none_as_null=True)),  # JWK of the browser's ECDSA P-256 key; null: none was given
+    Column("known", Boolean, nullable=False, default=False, server_default=false()),  # on a device known to be theirs
     Index(None, "user_id"),
 )
 

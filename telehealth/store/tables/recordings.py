@@ -29,6 +29,10 @@ recordings = Table(
     time("deleted_at"),
     time("effective_after"),
     Column("certificate", LargeBinary),  # canonical JSON, signed
+    Column("final_certificate", LargeBinary),  # once a pending one's time has come
+    Column("final_entry", BigInteger),  # of the final certificate in the audit log; null until it is durable
+    Column("delete_approved_by", ID),
+    time("delete_asked_at"),
     Column("facts", JSON, nullable=False, default=dict),  # parties, purpose, consents, pauses: what a recovery needs
     Column("delete_rule", JSON),  # the retention rule in force when it was asked for
     Column("delete_entry", BigInteger),  # index of the intent in the audit log
@@ -46,7 +50,7 @@ files = Table(
     Column("id", ID, primary_key=True),
     Column("recording_id", ID, ForeignKey("recordings.id"), nullable=False),
     Column("participant_id", ID),  # null: the manifest
-    Column("kind", String(16), nullable=False),  # capture | track | manifest
+    Column("kind", String(16), nullable=False),  # capture | track | manifest | export
     Column("part", Integer, nullable=False, default=0),  # counts a participant's capture files
     Column("state", String(16), nullable=False),  # open | ended (capture) | sealed | gone
     Column("day", String(10), nullable=False),
@@ -88,4 +92,6 @@ retention_rules = Table(
     Column("minimum_days", Integer, nullable=False),
     Column("changed_by", ID),
     time("changed_at", required=True),
+    Column("before_days", Integer),  # in force before the change; what it shortened holds for a while
+    Column("before_minimum_days", Integer),
 )

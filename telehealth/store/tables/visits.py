@@ -26,6 +26,10 @@ visits = Table(
     Column("patient_contact_sealed", LargeBinary),
     Column("patient_birth_sealed", LargeBinary),
     Column("patient_lookup", LargeBinary(32), nullable=False),  # keyed hash of the name: find and pseudonym
+    Column("contact_lookup", LargeBinary(32)),  # keyed hash of the contact: a lost link is found by it
+    Column("confirm", String(16)),  # what the patient confirms: none | initials | birth_year | question; null: the rule
+    Column("confirm_question_sealed", LargeBinary),
+    Column("confirm_answer_sealed", LargeBinary),
     Column("scheduled_at", UtcTime, nullable=False),
     Column("minutes", Integer, nullable=False),
     Column("assurance", String(16), nullable=False),  # standard | high
@@ -34,8 +38,12 @@ visits = Table(
     Column("revision", Integer, nullable=False, default=0),
     time("created_at", required=True),
     time("ended_at"),
+    time("trimmed_at"),  # contact, places and secrets are gone; a recording keeps who it is of
+    time("purged_at"),  # nothing here says any more who the patient was
+    Column("purge_entry", BigInteger),  # index of the last purge's entry; null until it is durable
     Index(None, "clinician_id", "scheduled_at"),
     Index(None, "patient_lookup"),
+    Index(None, "contact_lookup"),
 )
 
 links = Table(
@@ -68,11 +76,11 @@ participants = Table(
     Column("user_id", ID, ForeignKey("users.id")),  # clinicians
     Column("role", String(16), nullable=False),
     Column("state", String(16), nullable=False),
-    Column("presession_hash", LargeBinary(32)),  # cookie after the link, before the code
     Column("session_hash", LargeBinary(32)),  # cookie after the code
     Column("public_key", JSON),  # JWK of the browser's ECDSA P-256 key
     Column("location_sealed", LargeBinary),  # where the patient says they are
     Column("callback_sealed", LargeBinary),  # number to call when the line drops
+    Column("sighted", String(8)),  # what the clinician's last look at the face said: same | unsure; null: none yet
     time("arrived_at"),
     time("waiting_since"),
     time("admitted_at"),
@@ -80,7 +88,6 @@ participants = Table(
     UniqueConstraint("visit_id", "link_id"),
     UniqueConstraint("visit_id", "user_id"),
     Index(None, "session_hash"),
-    Index(None, "presession_hash"),
 )
 
 consents = Table(  # one row per answer or withdrawal
@@ -106,7 +113,7 @@ outbox = Table(
     metadata,
     Column("id", ID, primary_key=True),
     Column("channel", String(8), nullable=False),  # sms | email
-    Column("kind", String(8), nullable=False),  # link | code
+    Column("kind", String(8), nullable=False),  # link | code | alert
     Column("visit_id", ID, ForeignKey("visits.id")),
     Column("link_id", ID, ForeignKey("links.id")),
     Column("to_sealed", LargeBinary, nullable=False),  # empty once sent or given up

@@ -14,7 +14,7 @@ from recordings.retention import Rule
 from recordings.service import RecordingService
 from recordings.settings import Settings
 from recordings.vault.disk import DiskVault
-from telehealth.access import Caller
+from telehealth.access import Caller, Context
 from telehealth.audit.details import FileDetailKeys
 from telehealth.audit.leaf import Stored
 from telehealth.audit.log import AuditLog, Limits
@@ -31,6 +31,7 @@ from telehealth.store.tables import users, visits
 START = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 CERTIFICATE_KEY = Secret(b"c" * 32)
 PATIENT = b"p" * 32
+PROVEN = Context(mfa_age=timedelta(seconds=5))
 _EMPTY: list[bytes] = []
 
 
@@ -110,20 +111,23 @@ class House:
     limits: Limits = field(
         default_factory=lambda: Limits(retry_every=0.005, brief=2.0, patience=5.0, throttle_tick=0.005)
     )
+    copies_left: Any = None  # whether a backup of keys outlives its promise
+    quorum: Any = None  # who counts as a second person; None: nobody has to
+    provider: Any = None  # makes another one than `file`
+    database: str | None = None  # another URL than SQLite's in the folder
     wrap: Any = None  # put between the service and its partners, for faults
     log_files: Any = None
     alone: bool = False  # only the patient is recorded: fewer files, fewer steps
     fresh: bool = True
 
     async def open(self) -> None:
-        self.store = await asyncio.to_thread(Store.open, f"sqlite:///{self.folder}/db/t.db")
+        self.store = await asyncio.to_thread(Store.open, self.database or f"sqlite:///{self.folder}/db/t.db")
         if self.fresh:
             await self._schema(self.folder / "db" / "t.db")
             await self._people()
             self.fresh = False
         keys_folder = self.folder / "keys"
-        root = await asyncio.to_thread(prepare_root, self.folder / "root" / "root.key")
-        provider = FileProvider(keys_folder / "provider", root)
+        self.root = provider = self.provider() if self.provider else await self._file_provider()
         await provider.start()
         keyring = Keyring(keys_folder / "ring", provider, self.clock)
         await keyring.start()
@@ -144,6 +148,10 @@ class House:
         self.service = self.make()
         await self.service.start()
 
+    async def _file_provider(self) -> FileProvider:
+        root = await asyncio.to_thread(prepare_root, self.folder / "root" / "root.key")
+        return FileProvider(self.folder / "keys" / "provider", root)
+
     def make(self) -> RecordingService:
         wrap = self.wrap or (lambda _name, part: part)
         return RecordingService(
@@ -156,6 +164,8 @@ class House:
             clock=self.clock,
             settings=self.settings,
             names_of=self.names_of,
+            quorum=self.quorum,
+            **({"copies_left": self.copies_left} if self.copies_left else {}),
         )
 
     async def close(self) -> None:
@@ -164,6 +174,7 @@ class House:
         await self.keys.close()
         await self.vault.close()
         await self.store.close()
+        await self.root.close()
 
     async def restart(self) -> None:
         """Everything ends in order and begins anew."""
@@ -194,7 +205,9 @@ class House:
 
     async def _schema(self, file: Path) -> None:
         """The migrated, empty database: made once, then copied."""
-        if not _EMPTY:
+        if self.database is not None:
+            await self.store.migrate()
+        elif not _EMPTY:
             await self.store.migrate()
             await self.store.checkpoint()
             _EMPTY.append(await asyncio.to_thread(file.read_bytes))
@@ -238,11 +251,13 @@ class House:
 
     @property
     def admin(self) -> Caller:
-        return Caller("user", "usr_admin", "admin", session="ses_admin", address="192.0.2.1", device="browser")
+        """Who proved both factors a moment ago."""
+        seen: dict[str, Any] = {"address": "192.0.2.1", "device": "browser", "context": PROVEN}
+        return Caller("user", "usr_admin", "admin", session="ses_admin", **seen)
 
     @property
     def doctor_caller(self) -> Caller:
-        return Caller("user", self.clinician, "clinician", session="ses_doctor")
+        return Caller("user", self.clinician, "clinician", session="ses_doctor", context=PROVEN)
 
     # Recordings
 

@@ -162,7 +162,7 @@ async def test_a_recording_under_way_is_not_deleted(house: House) -> None:
 
 async def test_a_clinician_deletes_and_holds_nothing(house: House) -> None:
     recording = await house.recorded(0.1)
-    with pytest.raises(Forbidden):
+    with pytest.raises(NotFound):
         await house.service.delete(house.doctor_caller, recording, "error")
     with pytest.raises(Forbidden):
         await house.service.hold(house.doctor_caller, recording, "mine")

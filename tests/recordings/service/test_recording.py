@@ -15,7 +15,7 @@ from recordings.refusals import DiskFull, KeysUnavailable
 from recordings.rows import Filter
 from recordings.vault.files import SystemFiles
 from telehealth.audit.faults import LogUnavailable
-from telehealth.errors import Forbidden, WrongState
+from telehealth.errors import NotFound, WrongState
 from telehealth.keys.provider import KeyServiceUnavailable
 
 
@@ -260,9 +260,9 @@ async def test_recordings_are_found_by_what_is_known_of_them(house: House) -> No
 async def test_a_stranger_sees_nothing(house: House) -> None:
     recording = await house.recorded(0.06)
     stranger = replace(house.doctor_caller, id="usr_stranger")
-    with pytest.raises(Forbidden):
+    with pytest.raises(NotFound):
         await house.service.show(stranger, recording)
-    with pytest.raises(Forbidden):
+    with pytest.raises(NotFound):
         await house.service.manifest(stranger, recording)
     assert (await house.service.find(stranger, Filter())).items == ()
 

@@ -115,7 +115,7 @@ async def test_one_deletion_that_fails_stops_neither_the_others_nor_the_sweep(tm
     house.clock.move(days=31)
     assert (await house.service.sweep()).deleted == 2
     with pytest.raises(RuntimeError):
-        await house.service._deletion.finish(recordings)
+        await house.service._destroying.deletion.finish(recordings)
     disks[-1].kept.clear()
     await house.renew()  # a start goes on with it in the background
     await house.service.settle()

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from recordings.catalogue import Catalogue
 from recordings.reconcile import Discord, Reconciler
 from recordings.refusals import Held
 from recordings.rows import Filter
+from telehealth.access import Caller
 from telehealth.audit.entry import SYSTEM
 from telehealth.errors import WrongState
 from telehealth.store.engine import Store
@@ -78,3 +81,34 @@ async def test_holds_and_deletions_at_once_have_one_winner(house: House) -> None
         assert [type(result) for result in results if isinstance(result, Exception)] == [
             Held if state == "sealed" else WrongState
         ]
+
+
+class Two:
+    """Two admins."""
+
+    async def needs_second(self) -> bool:
+        return True
+
+    async def is_second(self, caller: Caller, asked_by: str, _asked_at: datetime) -> bool:
+        return caller.id != asked_by
+
+
+async def test_wishes_parts_and_final_certificates(house: House) -> None:
+    house.alone, house.quorum = False, Two()
+    house.settings = replace(house.settings, backup_days=1)
+    await house.renew()
+    whole, parted = await house.recorded(0.06), await house.recorded(0.06)
+    erasing, other = house.service.erasing, replace(house.admin, id="usr_second")
+    await erasing.delete(house.admin, whole, "error")
+    await erasing.destroy_part(house.admin, parted, house.patient.participant, "withdrawal", "by letter")
+    for wish in await erasing.waiting(other):
+        await erasing.approve(other, wish.id)
+    assert await erasing.waiting(other) == []
+    assert (await house.service.show(house.admin, whole)).state == "deleting"
+    assert len((await house.service.show(house.admin, parted)).tracks) == 1
+    house.clock.move(days=2)
+    assert (await house.service.sweep()).final == 2
+    shown = await house.service.show(house.admin, whole)
+    assert (shown.state, shown.certificate) == ("deleted", "final")
+    [part] = (await house.service.show(house.admin, parted)).parts
+    assert part.certificate == "final"

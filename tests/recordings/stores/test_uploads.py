@@ -4,18 +4,22 @@ import asyncio
 import hashlib
 import os
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from shelves import QUICK, SMALL_PART, a_name, remains, write
 from shipping_clinic import Clinic, Unplugged
+from sqlalchemy import insert, select
 from unplugged import Plug, Power
 
-from recordings.upload import ALARM_SECONDS
+from recordings.upload import ALARM_SECONDS, AT_ONCE
 from recordings.vault.disk import DiskVault
 from recordings.vault.shipping import CopyDiffers, LocalDamaged, ShippingVault
 from recordings.vault.store import VaultFrozen, VaultMissing
+from telehealth.ids import Kind, new_id
+from telehealth.store.tables import files
 from tests.partners.moto import Moto
 
 
@@ -256,6 +260,25 @@ async def test_what_never_was_sealed_is_removed_without_asking_the_store(tmp_pat
     with pytest.raises(VaultMissing):
         await vault.read(a_name("capture"), 0, 1)
     await disk.close()
+
+
+@pytest.mark.parametrize("damage", ["changed", "missing"])
+async def test_a_hundred_damaged_files_hold_up_no_other(clinic: Clinic, damage: str) -> None:
+    first = await clinic.recorded(0.1)
+    async with clinic.store.begin() as connection:  # files that come before it, and are no longer what was sealed
+        (row,) = (await connection.execute(select(files).where(files.c.kind == "track"))).mappings().all()
+        early = row["created_at"] - timedelta(days=1)
+        rows = [{**row, "id": new_id(Kind.FILE), "created_at": early} for _ in range(AT_ONCE)]
+        await connection.execute(insert(files), rows)
+    if damage == "changed":
+        for one in rows:
+            (clinic.folder / "vault" / f"{one['id']}.sealed").write_bytes(b"not what was sealed")
+    assert not await clinic.uploader.round()
+    assert "remote" not in await clinic.places(first)
+    assert await clinic.uploader.round(), "behind them"
+    assert (clinic.uploader.figures.shipped, clinic.uploader.figures.failures) == (2, AT_ONCE)
+    assert not await clinic.uploader.round(), "the damaged ones have their turn again"
+    assert clinic.uploader.figures.failures == 2 * AT_ONCE
 
 
 async def test_one_name_moves_once_at_a_time(clinic: Clinic) -> None:

@@ -15,7 +15,7 @@ SEED = Secret(b"s" * 32)
 PSEUDONYMS = Secret(b"p" * 32)
 WRAPPING = Secret(b"w" * 32)
 PUBLIC = Signer(ORIGIN, SEED).public_key
-QUICK = Limits(retry_every=0.005, brief=2.0, throttle_tick=0.005)
+QUICK = Limits(memory=0, retry_every=0.005, brief=2.0, throttle_tick=0.005)
 
 
 class MovedClock:

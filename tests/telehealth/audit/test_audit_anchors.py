@@ -23,6 +23,7 @@ from telehealth.audit.note import NoteInvalid, Signer, open_checkpoint
 from telehealth.audit.tree import CompactRange, leaf_hash
 from telehealth.audit.watch import Watch
 from telehealth.audit.witness import Witness
+from telehealth.syslog import Address
 
 
 class Shut:
@@ -98,7 +99,7 @@ async def test_syslog_gets_the_whole_note(open_log: OpenLog, clock: MovedClock, 
     path = tmp_path / "log.sock"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(str(path))
-        await SyslogPlace(f"unix://{path}", clock).keep(log.signed())
+        await SyslogPlace(Address(f"unix://{path}"), clock).keep(log.signed())
         message = listening.recv(4096).decode()
     assert message.startswith("<85>1 2031-05-06T07:08:09.000Z - telehealth ")
     assert base64.b64decode(message.rpartition("note=")[2]) == log.signed().note
@@ -113,12 +114,12 @@ async def test_syslog_gets_the_whole_note(open_log: OpenLog, clock: MovedClock, 
     server = await asyncio.start_server(take, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        await SyslogPlace(f"tcp://127.0.0.1:{port}", clock).keep(log.signed())
+        await SyslogPlace(Address(f"tcp://127.0.0.1:{port}"), clock).keep(log.signed())
         await done.wait()
     length, _, rest = received[0].partition(b" ")
     assert int(length) == len(rest)
     with pytest.raises(OSError):
-        await SyslogPlace(f"tcp://127.0.0.1:{port}", clock).keep(log.signed())
+        await SyslogPlace(Address(f"tcp://127.0.0.1:{port}"), clock).keep(log.signed())
 
 
 async def test_object_storage_locks_every_checkpoint(open_log: OpenLog, clock: MovedClock) -> None:

@@ -155,6 +155,17 @@ async def test_closing_never_fails_even_with_no_disk_at_all(partner: Partner) ->
     assert (await log.entries())[-1].detail == {"count": 1, "consent_withdraw": 1}
 
 
+async def test_closing_entries_wait_in_memory_when_not_even_the_spool_can_be_written(partner: Partner) -> None:
+    log = await partner.open(replace(QUICK, memory=2))
+    await partner.take_down(everything)
+    for number in range(3):
+        await log.enter_closing(an_entry(number, action=Action.LEAVE))
+    assert (log.waiting, partner.alarms) == (2, ["audit.down", "audit.in_memory", "audit.in_memory", "audit.lost"])
+    await partner.bring_back()
+    assert [(stored.late, stored.detail.get("number")) for stored in await log.entries()][:2] == [(True, 0), (True, 1)]
+    assert (await log.entries())[-1].detail == {"count": 1, "leave": 1}
+
+
 async def test_a_disk_that_hangs_refuses_opening_and_keeps_closing_acts_once(partner: Partner) -> None:
     log = await partner.open(replace(QUICK, patience=0.02, brief=0.02))
     go_on = threading.Event()

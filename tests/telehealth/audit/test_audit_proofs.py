@@ -198,6 +198,7 @@ def signed_consent(visit: str, key: ec.EllipticCurvePrivateKey) -> tuple[SignedC
 
 def a_certificate(signer: Ed25519PrivateKey, recording: str, index: int, head: Checkpoint) -> Mapping[str, Any]:
     body = {
+        "version": 2,
         "recording_id": recording,
         "destroyed_at": "2031-05-06T07:08:09.000Z",
         "status": "final",
@@ -207,7 +208,7 @@ def a_certificate(signer: Ed25519PrivateKey, recording: str, index: int, head: C
         "audit_root": head.root.hex(),
     }
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    signature = signer.sign(b"telehealth deletion certificate v1\n" + canonical)
+    signature = signer.sign(b"telehealth deletion certificate v2\n" + canonical)
     return {"certificate": body, "signature": base64.b64encode(signature).decode()}
 
 

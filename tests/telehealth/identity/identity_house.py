@@ -12,13 +12,17 @@ from sqlalchemy import insert, select
 from telehealth.access import Caller
 from telehealth.audit.details import FileDetailKeys
 from telehealth.audit.log import AuditLog, Limits
-from telehealth.events import Bus, CodeMinted, CodeVoided, LinkRevoked, ParticipantSignedOut, SessionEnded
+from telehealth.config import Config
+from telehealth.events import Bus, CodeMinted, CodeVoided, IdentitySeen, LinkRevoked, ParticipantSignedOut, SessionEnded
 from telehealth.identity.authenticator import Site
 from telehealth.identity.budget import Budget
+from telehealth.identity.contacts import contact_key
 from telehealth.identity.enrolment import Enrolled, Enrolment
+from telehealth.identity.fence import OPEN
 from telehealth.identity.hashing import Cost, Hasher
 from telehealth.identity.joining import Joining
 from telehealth.identity.links import IssuedLink, Links
+from telehealth.identity.lost import LostLinks
 from telehealth.identity.own_password import OwnPassword
 from telehealth.identity.passkey_sign_in import PasskeySignIn
 from telehealth.identity.passkeys import Passkeys
@@ -26,6 +30,7 @@ from telehealth.identity.people import People
 from telehealth.identity.possession import Possession
 from telehealth.identity.resets import Resets
 from telehealth.identity.sessions import Sessions
+from telehealth.identity.sightings import Sightings
 from telehealth.identity.sign_in import SignIn
 from telehealth.identity.standing import window_of
 from telehealth.identity.tokens import ApiTokens
@@ -94,7 +99,7 @@ class House:
     def __init__(self, folder: Path, store: Store, audit: AuditLog, clock: SteppedClock) -> None:
         self.folder, self.store, self.audit, self.clock = folder, store, audit, clock
         self.bus, self.events = Bus(), list[Any]()
-        for kind in (SessionEnded, LinkRevoked, CodeMinted, CodeVoided, ParticipantSignedOut):
+        for kind in (SessionEnded, LinkRevoked, CodeMinted, CodeVoided, ParticipantSignedOut, IdentitySeen):
             self.bus.subscribe(kind, self._heard)
         self.fields = FieldCipher(Secret(b"f" * 32), Secret(b"l" * 32))
         self.limits, self.hasher = Visits(), Hasher(CHEAP)
@@ -126,6 +131,8 @@ class House:
             limits=self.limits,
             clinic="Clinic by the Lake",
         )
+        self.lost = LostLinks(**parts, **odds, post=self.outbox, fence=OPEN, limits=self.limits, config=Config())
+        self.sightings = Sightings(store=store, audit=audit, clock=clock, **bus, **odds, limits=self.limits)
 
     async def _heard(self, event: Any) -> None:
         self.events.append(event)
@@ -149,8 +156,10 @@ class House:
     def code_of(self, person: Enrolment_) -> str:
         return person.totp.at(self.clock.now())
 
-    async def visit(self, clinician: str, *, contact: str | None = None, assurance: str = "standard") -> str:
-        visit = new_id(Kind.VISIT)
+    async def visit(
+        self, clinician: str, *, contact: str | None = None, assurance: str = "standard", **more: Any
+    ) -> str:
+        visit, key = new_id(Kind.VISIT), contact_key(contact)
         sealed = {
             column: self.fields.seal(text, table="visits", column=column, row=visit)
             for column, text in (("patient_name_sealed", "Canary Patient"), ("patient_contact_sealed", contact))
@@ -168,7 +177,9 @@ class House:
                     assurance=assurance,
                     recording_planned=False,
                     created_at=self.clock.now(),
+                    contact_lookup=None if key is None else self.fields.lookup("visit-contact", key),
                     **sealed,
+                    **more,
                 )
             )
         return visit

@@ -39,7 +39,7 @@ def test_secrets_are_long_enough_and_differ() -> None:
     assert {len(token) for token in tokens} == {43}
     assert len(as_read(new_passcode(entropy))) == 10
     codes = new_recovery_codes(entropy)
-    assert {len(as_read(code)) for code in codes} == {16}
+    assert {len(as_read(code)) for code in codes} == {24}
     assert recovery_hash(codes[0]) == recovery_hash(codes[0].upper().replace("-", ""))
 
 

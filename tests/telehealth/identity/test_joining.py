@@ -86,6 +86,8 @@ async def test_opening_shows_nothing_of_the_patient_and_uses_nothing_up(house: H
         "opens_at",
         "scheduled_at",
         "code_length",
+        "confirm",
+        "question",
         "details_given",
         "language_hint",
     }
@@ -302,7 +304,7 @@ async def test_codes_by_sms_and_mail_go_out_and_work(house: House) -> None:
         assert "Canary" not in message.text + message.subject
         code = message.text[:6]
         assert code not in message.subject
-        await house.joining.verify(cookie.reveal(), code, **PLACE)
+        await house.joining.verify(cookie.reveal(), code, "C.P.", **PLACE)
     assert house.heard(CodeMinted) == []
 
 
@@ -476,3 +478,15 @@ async def test_a_revoked_link_ends_the_session_behind_it(house: House) -> None:
     for act in (house.joining.resolve(token.reveal(), **PLACE), house.joining.step(token.reveal())):
         with pytest.raises(Unauthenticated):
             await act
+
+
+@pytest.mark.parametrize("hours", [-24, -1, 1, 24])
+async def test_a_clock_that_jumps_makes_no_code_live_longer(house: House, hours: int) -> None:
+    _, cookie, _ = await arrived(house, "spoken", window=Window(START - timedelta(days=2), START + timedelta(days=2)))
+    code = await spoken(house, cookie)
+    house.clock.step(minutes=9)
+    house.clock.moment += timedelta(hours=hours)
+    with pytest.raises(CodeExpired):
+        await house.joining.verify(cookie, code, **PLACE)
+    again = await spoken(house, cookie)  # and nobody waits for a clock to come back
+    await house.joining.verify(cookie, again, **PLACE)

@@ -5,9 +5,21 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from identity_house import ADMIN, CHEAP, PASSWORD, PLACE, House
+from software_key import SoftwareKey
 
-from telehealth.identity.faults import CodeExpired, InvitationOver, LastAdmin, SignInRefused
+from telehealth.audit.entry import Actor
+from telehealth.errors import Refusal
+from telehealth.events import CodeMinted
+from telehealth.identity.faults import (
+    CodeExpired,
+    InvitationOver,
+    LastAdmin,
+    PasskeyRefused,
+    SignInRefused,
+    TooManyPasskeys,
+)
 from telehealth.identity.hashing import Hasher
+from telehealth.identity.passkeys import MOST
 from telehealth.store.tables import participants, users
 
 
@@ -16,6 +28,20 @@ async def test_first_openings_of_one_link_at_once_make_one_participant(house: Ho
     link = await house.link(await house.visit(ada.user))
     await asyncio.gather(*(house.joining.open(link.token.reveal(), **PLACE) for _ in range(8)))
     assert len(await house.rows(participants)) == 1
+
+
+async def test_a_code_given_by_a_hundred_at_once_from_many_browsers_opens_one_session(house: House) -> None:
+    ada = await house.enrolled()
+    for _ in range(2):
+        link = await house.link(await house.visit(ada.user), "spoken")
+        cookies = [(await house.joining.open(link.token.reveal(), **PLACE))[0].reveal() for _ in range(4)]
+        await house.joining.mint(cookies[0])
+        code = house.heard(CodeMinted)[-1].code.reveal()
+        given = (house.joining.verify(cookies[at % 4], code, **PLACE) for at in range(100))
+        done = await asyncio.gather(*given, return_exceptions=True)
+        assert all(isinstance(one, Refusal) for one in done if isinstance(one, BaseException))
+        assert sum(not isinstance(one, BaseException) for one in done) == 1
+    assert [row["session_hash"] is not None for row in await house.rows(participants)] == [True, True]
 
 
 async def test_admins_who_disable_each_other_at_once_leave_one(house: House) -> None:
@@ -48,8 +74,8 @@ class Overtaken(Hasher):
         super().__init__(CHEAP)
         self._meanwhile = meanwhile
 
-    async def verify(self, stored: str | None, text: str) -> bool:
-        right = await super().verify(stored, text)
+    async def verify(self, stored: str | None, text: str, source: str | None = None) -> bool:
+        right = await super().verify(stored, text, source)
         await self._meanwhile()
         return right
 
@@ -79,3 +105,27 @@ async def test_an_account_reset_or_disabled_during_a_sign_in_is_not_signed_in(ho
     with pytest.raises(SignInRefused):
         await house.sign_in.attempt(ada.login, PASSWORD, house.code_of(ada), **PLACE)
     assert await house.sessions.of(ada.user) == []
+
+
+async def test_many_new_passkeys_at_once_are_no_more_than_the_most(house: House) -> None:
+    who = await house.enrolled()
+    caller = await house.sessions.resolve(who.session.reveal(), **PLACE)
+    keys = [SoftwareKey() for _ in range(MOST + 6)]
+    made = [key.make(await house.passkeys.creation_options(caller)) for key in keys]
+    came = await asyncio.gather(
+        *(house.passkeys.add(caller, one, f"key {at}") for at, one in enumerate(made)), return_exceptions=True
+    )
+    assert sum(isinstance(one, TooManyPasskeys) for one in came) == 6
+    assert len(await house.passkeys.list(caller)) == MOST
+
+
+async def test_a_passkey_of_somebody_disabled_meanwhile_opens_nothing(house: House) -> None:
+    who, key = await house.enrolled(), SoftwareKey()
+    caller = await house.sessions.resolve(who.session.reveal(), **PLACE)
+    await house.passkeys.add(caller, key.make(await house.passkeys.creation_options(caller)), "laptop")
+    held = house.passkey_sign_in
+    proved = await held._proved(key.use(held.options()), "passkey-sign-in", "", Actor("stranger", **PLACE))
+    await house.people.change(ADMIN, who.user, disabled=True)
+    with pytest.raises(PasskeyRefused):
+        async with house.store.begin() as connection:
+            await held._remember(connection, proved)

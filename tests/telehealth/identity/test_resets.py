@@ -8,7 +8,7 @@ from identity_house import ADMIN, PASSWORD, PLACE, Enrolment_, House
 from telehealth.access import Caller
 from telehealth.errors import Forbidden, NotFound
 from telehealth.events import SessionEnded
-from telehealth.identity.faults import SecondAdminNeeded, SignInRefused
+from telehealth.identity.faults import ApproverTooNew, SecondAdminNeeded, SignInRefused
 from telehealth.identity.people import Invitation
 from telehealth.identity.resets import ResetRequest
 
@@ -79,7 +79,34 @@ async def test_nobody_takes_an_admins_role_alone_to_reset_them_afterwards(house:
     assert (await house.people.change(as_admin(cat), cat.user, role="clinician")).role == "clinician"
     assert (await house.people.change(as_admin(ann), cat.user, role="admin")).role == "admin"
     assert (await house.people.change(ADMIN, cat.user, role="clinician")).role == "clinician"
+    with pytest.raises(SecondAdminNeeded):  # cat could be asked until a moment ago
+        await house.people.change(as_admin(ann), ben.user, role="clinician")
+    house.clock.step(days=1)
     assert (await house.people.change(as_admin(ann), ben.user, role="clinician")).role == "clinician"  # no third to ask
+
+
+async def test_nobody_shuts_out_a_second_admin_to_act_against_the_third_alone(house: House) -> None:
+    ann, ben, cat = await three(house)
+    await house.people.change(as_admin(ann), ben.user, disabled=True)  # at once: shutting out waits for nobody
+    assert isinstance(await house.resets.ask(as_admin(ann), cat.user), ResetRequest)
+    with pytest.raises(SecondAdminNeeded):
+        await house.people.change(as_admin(ann), cat.user, role="clinician")
+    house.clock.step(hours=24)
+    house.clock.step(seconds=-1)
+    assert isinstance(await house.resets.ask(as_admin(ann), cat.user), ResetRequest)
+    house.clock.step(seconds=1)
+    assert isinstance(await house.resets.ask(as_admin(ann), cat.user), Invitation)
+
+
+async def test_in_a_clinics_first_day_the_refusal_says_what_to_do(house: House) -> None:
+    ann, ben = await house.enrolled("ann", "admin"), await house.enrolled("ben", "admin")
+    cat = await house.enrolled("cat", "admin")
+    asked = await house.resets.ask(as_admin(ann), cat.user)
+    assert isinstance(asked, ResetRequest)
+    with pytest.raises(ApproverTooNew) as refused:
+        await house.resets.approve(as_admin(ben), asked.id)
+    assert "telehealth user reset" in refused.value.message
+    assert isinstance(await house.resets.ask(ADMIN, cat.user), Invitation)
 
 
 async def test_who_is_meant_may_refuse_and_a_day_ends_a_request(house: House) -> None:
@@ -130,3 +157,16 @@ async def test_only_admins_ask_look_and_decide(house: House) -> None:
             await act
     with pytest.raises(NotFound):
         await house.resets.ask(as_admin(ann), "usr_unknown")
+
+
+async def test_a_colleague_made_admin_for_it_approves_no_reset(house: House) -> None:
+    ann, ben, dan = (
+        *[await house.enrolled(name, "admin") for name in ("ann", "ben")],
+        await house.enrolled("dan", "clinician"),
+    )
+    house.clock.step(days=2)
+    await house.people.change(as_admin(ann), dan.user, role="admin")
+    asked = await house.resets.ask(as_admin(ann), ben.user)
+    assert isinstance(asked, ResetRequest)
+    with pytest.raises(ApproverTooNew):
+        await house.resets.approve(as_admin(dan), asked.id)

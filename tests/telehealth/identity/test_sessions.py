@@ -6,6 +6,7 @@ from identity_house import ADMIN, PLACE, House
 from telehealth.errors import NotFound
 from telehealth.events import SessionEnded
 from telehealth.identity.faults import Unauthenticated
+from telehealth.identity.sessions import Proof
 from telehealth.store.tables import sessions
 
 
@@ -89,3 +90,39 @@ async def test_the_token_is_nowhere_at_rest(house: House) -> None:
         assert not place.is_file() or token.encode() not in place.read_bytes()
     (row,) = await house.rows(sessions)
     assert len(row["token_hash"]) == 32
+
+
+async def test_a_browser_is_known_by_a_set_up_link_or_a_known_key_and_not_by_a_password_alone(house: House) -> None:
+    first, other = browser_key("first"), browser_key("other")
+
+    async def known(proof: Proof, user: str) -> bool | None:
+        async with house.store.begin() as connection:
+            token, _ = await house.sessions.start(connection, user, proof)
+        return (await house.sessions.resolve(token.reveal(), **PLACE)).context.device_known
+
+    ann, ben = await house.enrolled("ann"), await house.enrolled("ben")
+    assert await known(Proof("totp", key=first), ann.user) is False
+    assert await known(Proof("totp", key=first), ann.user) is False  # nor by using it twice
+    assert await known(Proof("totp", key=first, invited=True), ann.user) is True
+    assert await known(Proof("totp", key=first), ann.user) is True
+    assert await known(Proof("totp", key=other), ann.user) is False
+    assert await known(Proof("totp", key=first), ben.user) is False
+    assert await known(Proof("totp"), ann.user) is False
+    assert await known(Proof("passkey", passkey="pky_1", key=other), ann.user) is True
+    assert await known(Proof("totp", key=other), ann.user) is True
+
+
+async def test_a_device_that_is_lost_is_known_no_more(house: House) -> None:
+    key = browser_key("lost")
+    ann = await house.enrolled("ann")
+    async with house.store.begin() as connection:
+        token, session = await house.sessions.start(connection, ann.user, Proof("totp", key=key, invited=True))
+    assert (await house.sessions.resolve(token.reveal(), **PLACE)).context.device_known is True
+    await house.sessions.forget_device(session)
+    async with house.store.begin() as connection:
+        again, _ = await house.sessions.start(connection, ann.user, Proof("totp", key=key))
+    assert (await house.sessions.resolve(again.reveal(), **PLACE)).context.device_known is False
+
+
+def browser_key(name: str) -> dict[str, str]:
+    return {"kty": "EC", "crv": "P-256", "x": name, "y": name}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from telehealth.keys.keystore import Held
 from telehealth.keys.provider import KeyDestroyed, KeyServiceUnavailable, UnwrapFailed
+from telehealth.keys.refusals import Held
 
 from .conftest import House
 from .stands import Stand

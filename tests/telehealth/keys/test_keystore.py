@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from telehealth.errors import Malformed, WrongState
 from telehealth.keys.bucket import CAPACITY
 from telehealth.keys.index import Group
-from telehealth.keys.keystore import Held, KeyStore, ShareExists
+from telehealth.keys.keystore import KeyStore
 from telehealth.keys.provider import KeyDestroyed
+from telehealth.keys.refusals import Held, ShareExists
 from telehealth.keys.shelf import KeyStoreBusy, survey
 
 from .conftest import DAY, House

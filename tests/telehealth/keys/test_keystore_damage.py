@@ -9,8 +9,9 @@ import pytest
 
 from telehealth.keys import disk
 from telehealth.keys.generations import ReadBackFailed, StillOpens
-from telehealth.keys.keystore import KeyStore, KeyStoreUnavailable
+from telehealth.keys.keystore import KeyStore
 from telehealth.keys.provider import KeyDestroyed, UnwrapFailed
+from telehealth.keys.refusals import KeyStoreUnavailable
 
 from .conftest import DAY, House
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from telehealth.access import command_line
 from telehealth.store.tables import sessions, users
-from telehealth.web.route import Who
+from telehealth.web.route import PATH_KINDS, Who
 from telehealth.web.table import ROUTES
 
 from .conftest import PASSWORD, Desk, refused
@@ -38,11 +38,17 @@ async def enrolled_with_totp(desk: Desk, role: str, login: str) -> tuple[ClientS
 GRAVE = {
     ("DELETE", "/api/v1/recordings/{recording}"),
     ("DELETE", "/api/v1/recordings/{recording}/hold"),
+    ("DELETE", "/api/v1/recordings/{recording}/parts/{participant}"),
+    ("POST", "/api/v1/deletions/{deletion}/approve"),
+    ("POST", "/api/v1/copies/{copy}/approve"),
+    ("POST", "/api/v1/copies/{copy}/link"),
+    ("POST", "/api/v1/copies/{copy}/code"),
     ("PUT", "/api/v1/retention"),
     ("POST", "/api/v1/users"),
     ("PATCH", "/api/v1/users/{user}"),
     ("POST", "/api/v1/users/{user}/reset"),
     ("POST", "/api/v1/resets/{reset}/approve"),
+    ("POST", "/api/v1/reviews/sign"),
     ("POST", "/api/v1/tokens"),
     ("POST", "/api/v1/tokens/{token}/rotate"),
     ("POST", "/api/v1/passkeys"),
@@ -63,11 +69,8 @@ async def test_every_grave_act_and_no_other_asks_for_both_factors_again(desk: De
             if route.method == "GET" or route.name in ("end_sessions", "step_up"):
                 continue
             path = route.path
-            for name, kind in (("recording", "rec"), ("user", "usr"), ("reset", "rst"), ("token", "tok")):
+            for name, kind in PATH_KINDS.items():
                 path = path.replace(f"{{{name}}}", f"{kind}_{'a' * 26}")
-            for name, kind in (("visit", "vis"), ("link", "lnk"), ("grant", "grt"), ("session", "ses")):
-                path = path.replace(f"{{{name}}}", f"{kind}_{'a' * 26}")
-            path = path.replace("{passkey}", f"pky_{'a' * 26}")
             answer = await client.request(route.method, path, json={})
             if answer.status == 403 and (await answer.json())["code"] == "step_up_needed":
                 asked.add((route.method, route.path))
@@ -145,7 +148,7 @@ async def test_devices_are_listed_and_ended_and_a_new_password_ends_the_others(d
         assert (await here.get("/api/v1/session")).status == 200
         everywhere = await here.delete("/api/v1/sessions")
         assert everywhere.status == 204
-        assert "cookies" in everywhere.headers["Clear-Site-Data"]
+        assert "storage" in everywhere.headers["Clear-Site-Data"]
         await refused(await here.get("/api/v1/session"), 401, "unauthenticated")
 
 

@@ -10,13 +10,13 @@ from aiohttp.test_utils import TestServer, make_mocked_request
 
 from telehealth.config import Config
 from telehealth.errors import NotFound, Reason, Refusal
-from telehealth.web.dispatch import cookie_name
 from telehealth.web.headers import security_headers
 from telehealth.web.origin import our_origins, refuse_foreign
 from telehealth.web.pages import PAGES, Site
 from telehealth.web.playback import asked_range
 from telehealth.web.problems import STATUS, ForeignOrigin, RangeRefused
 from telehealth.web.proxies import Proxies
+from telehealth.web.route import cookie_name
 from telehealth.web.server import tls_context
 
 

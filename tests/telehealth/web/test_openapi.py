@@ -74,7 +74,8 @@ async def test_answers_fit_their_schemas(desk: Desk) -> None:
         for route in ROUTES:
             if route.method != "GET" or "{" in route.path or route.answer is None or route.who is Who.PATIENT:
                 continue
-            answer = await client.get(route.path)
+            needed = {"patient": "0" * 64} if route.name == "patient_report" else {}
+            answer = await client.get(route.path, params=needed)
             assert answer.status == 200, f"{route.path}: {await answer.text()}"
             content = DOCUMENT["paths"][route.path]["get"]["responses"]["200"]["content"]
             Draft202012Validator({**schemas, **content["application/json"]["schema"]}).validate(await answer.json())

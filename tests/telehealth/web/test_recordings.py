@@ -15,9 +15,12 @@ async def test_lists_are_empty_and_unknown_ones_are_unknown(desk: Desk) -> None:
     admin, _ = await desk.enrolled("admin", "root")
     unknown = f"/api/v1/recordings/{new_id(Kind.RECORDING)}"
     async with admin:
-        query = {"from": "2026-01-01T00:00:00Z", "patient": "Zora", "state": "sealed"}
-        listed = await admin.get("/api/v1/recordings", params=query)
-        assert await listed.json() == {"items": [], "next": None}
+        query = {"from": "2026-01-01T00:00:00Z", "state": "sealed"}
+        for listed in (
+            await admin.get("/api/v1/recordings", params=query),
+            await admin.post("/api/v1/recordings/search", json={**query, "patient": "Zora"}),
+        ):
+            assert await listed.json() == {"items": [], "next": None}
         await refused(await admin.get(unknown), 404, "not_found")
         await refused(await admin.get(f"{unknown}/certificate"), 404, "not_found")
         await refused(await admin.delete(unknown, json={"reason": "error"}), 404, "not_found")
@@ -25,6 +28,17 @@ async def test_lists_are_empty_and_unknown_ones_are_unknown(desk: Desk) -> None:
         await refused(await admin.put(f"{unknown}/hold", json={"reason": "court"}), 404, "not_found")
         await refused(await admin.delete(f"{unknown}/hold"), 404, "not_found")
         await refused(await admin.post(f"{unknown}/grants", json={"purpose": "quality"}), 404, "not_found")
+
+
+async def test_a_patients_name_stands_in_no_address(desk: Desk) -> None:
+    admin, _ = await desk.enrolled("admin", "root")
+    async with admin:
+        await refused(await admin.get("/api/v1/recordings", params={"patient": "Zora"}), 400, "malformed")
+        await refused(await admin.post("/api/v1/recordings/search", json={}), 400, "malformed")
+        await admin.post("/api/v1/recordings/search", json={"patient": "Zora"})
+    last = (await desk.house.log.entries(newest_first=True, limit=1))[0]
+    whose = desk.house.log.patient_pseudonym(desk.house.base.fields.lookup("patient", "Zora").hex())
+    assert (last.action, last.patient) == ("recording.list", whose)
 
 
 async def test_a_track_needs_a_grant_in_force(desk: Desk) -> None:
@@ -70,8 +84,12 @@ def test_a_recording_is_told_as_the_protocol_says() -> None:
         milliseconds=5,
         retention=RetentionView("visit", NOW),
         hold=HoldView("usr_x", "court", NOW),
+        destroyed_at=None,
         deleted_at=None,
         effective_after=None,
+        certificate=None,
+        requests=(),
+        parts=(),
         tracks=(track,),
         bytes=9,
     )

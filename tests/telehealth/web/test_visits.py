@@ -162,7 +162,8 @@ async def test_the_log_finds_a_visit_by_name_and_holds_no_name(desk: Desk) -> No
     auditor, _ = await desk.enrolled("auditor", "eve")
     async with ada, auditor:
         made = await booked(ada)
-        page = await (await auditor.get("/api/v1/audit/entries", params={"patient": NAME})).json()
+        key = (await (await auditor.post("/api/v1/audit/patients", json={"name": NAME})).json())["patient"]
+        page = await (await auditor.get("/api/v1/audit/entries", params={"patient": key})).json()
         assert {"visit.create", "link.issue"} <= {item["action"] for item in page["items"]}
         assert {item["visit"] for item in page["items"] if item["action"].startswith("visit")} == {made["visit"]["id"]}
         whole = await (await auditor.get("/api/v1/audit/entries", params={"limit": "200"})).text()

@@ -1,0 +1,23 @@
+// إتلاف التسجيلات وأجزائها.
+export const erasing = {
+  "erase.pending": "أُتلف في {at}، ويصبح نهائيًا ابتداءً من {until}",
+  "erase.destroyed": "أُتلف في {at}",
+  "erase.first": "الشهادة المؤقتة",
+  "erase.asked": "لم يُتلف شيء بعد: يجب أن يوافق مسؤول آخر.",
+  "erase.waiting": "بانتظار شخص ثانٍ",
+  "erase.waiting.text": "قبل انتهاء المدة يُتلف التسجيل شخصان: أحدهما يطلب والآخر يوافق.",
+  "erase.whole": "التسجيل كله",
+  "erase.part.of": "جزء: {role}",
+  "erase.by": "طلبه {name} في {at}، ويبقى مفتوحًا حتى {until}",
+  "erase.approve": "الموافقة والإتلاف",
+  "erase.refuse": "رفض",
+  "erase.takeback": "سحب الطلب",
+  "erase.parts": "الأجزاء",
+  "erase.parts.text": "بعد سحب الموافقة يمكن إتلاف جزء شخص واحد. ويبقى الباقي صالحًا للتشغيل.",
+  "erase.part": "إتلاف هذا الجزء",
+  "erase.part.text": "صوت وصورة: {role}. يُتلف المفتاح أولاً ثم الملفات. لا يمكن التراجع.",
+  "erase.gaps": "ما ينقص",
+  "erase.gap": "{role}: لا شيء من {from} إلى {to}",
+  "erase.gap.destroyed": "{role}: أُتلف بناءً على طلب",
+  "delete.withdrawal": "سُحبت الموافقة",
+};

@@ -1,0 +1,23 @@
+// Destroying recordings and parts of them.
+export const erasing = {
+  "erase.pending": "Destroyed on {at}, final from {until}",
+  "erase.destroyed": "Destroyed on {at}",
+  "erase.first": "Pending certificate",
+  "erase.asked": "Nothing is destroyed yet: another administrator has to approve it.",
+  "erase.waiting": "Waiting for a second person",
+  "erase.waiting.text": "Before its term a recording is destroyed by two people: one asks, another one approves.",
+  "erase.whole": "The whole recording",
+  "erase.part.of": "The part of: {role}",
+  "erase.by": "Asked for by {name}, {at}; open until {until}",
+  "erase.approve": "Approve and destroy",
+  "erase.refuse": "Refuse",
+  "erase.takeback": "Take back",
+  "erase.parts": "Parts",
+  "erase.parts.text": "After a withdrawal one person's part can be destroyed. The rest plays on.",
+  "erase.part": "Destroy this part",
+  "erase.part.text": "Sound and picture of: {role}. The key is destroyed first, then the files. This cannot be undone.",
+  "erase.gaps": "What is missing",
+  "erase.gap": "{role}: nothing from {from} to {to}",
+  "erase.gap.destroyed": "{role}: destroyed on request",
+  "delete.withdrawal": "Consent withdrawn",
+};

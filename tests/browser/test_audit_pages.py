@@ -1,0 +1,110 @@
+"""An admin reads the log: filter, story, report, paper; looked at in both languages."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from telehealth.audit import offline_verifier
+from tests.browser.clinic import Booked, Clinic
+from tests.browser.looking import SCREENSHOTS, Looker
+from tests.stories.people import Staff
+
+pytestmark = pytest.mark.browser
+NAME = "Unmistakable Patientname"
+
+
+@pytest.fixture(scope="module")
+def visited(open_clinic: Clinic) -> Booked:
+    """A visit that was looked at by an admin and a program, refused to an auditor, and came to an end."""
+    at = open_clinic
+    booked = at.book(NAME)
+    at.call(booked)
+    at.send(at.admin, "GET", f"/visits/{booked.visit}")
+    at.send(at.admin, "POST", "/recordings/search", patient=NAME)
+    at.send(at.desk, "POST", f"/visits/{booked.visit}/end")
+    at.go_home()
+    return booked
+
+
+def admin(at: Clinic, language: str = "en") -> Staff:
+    person = at.staff(at.admin_state)
+    person.context.add_init_script(f"localStorage.setItem('language', '{language}')")
+    return person
+
+
+def asked_for(page: Page) -> None:
+    page.wait_for_selector("tbody tr")
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_the_log_is_filtered_told_and_reported(at: Clinic, visited: Booked, language: str) -> None:
+    look, who = Looker(language), admin(at, language)
+    page = who.page
+    page.goto(f"{at.house.url}/audit")
+    asked_for(page)
+    look("audit", who)
+    page.fill("input[name=patient]", NAME)
+    page.select_option("select[name=action]", "admit")
+    page.click("form button[type=submit]")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    assert NAME not in page.url
+    page.locator("tbody a").first.click()
+    page.wait_for_selector(".story li")
+    acts = page.locator(".story li").evaluate_all("(all) => all.map((one) => one.dataset.action)")
+    wanted = ["visit.create", "link.issue", "link.open", "identity.verified", "join", "admit", "visit.end"]
+    assert [acts.index(act) for act in wanted] == sorted(acts.index(act) for act in wanted)
+    look("audit-story", who)
+    page.goto(f"{at.house.url}/audit/report")
+    page.fill("input[name=patient]", NAME)
+    page.click("form button[type=submit]")
+    seen = page.locator("section[data-meaning=seen] tbody tr")
+    expect(seen.first).to_contain_text("Admin")
+    assert "visit.read" in seen.evaluate_all("(all) => all.map((one) => one.dataset.action)")
+    expect(seen.first).to_contain_text("127.0.0.1")
+    look("audit-report", who)
+    page.goto(f"{at.house.url}/audit/disclosures")
+    page.wait_for_selector("article:not([hidden])")
+    look("audit-disclosures", who)
+    assert not look.violations, "\n".join(look.violations)
+
+
+def test_the_report_on_paper_holds_everything_and_no_buttons(at: Clinic, visited: Booked, tmp_path: Path) -> None:
+    page = admin(at).page
+    page.goto(f"{at.house.url}/audit/report")
+    page.fill("input[name=patient]", NAME)
+    page.click("form button[type=submit]")
+    page.wait_for_selector("section[data-meaning=seen]")
+    page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    expect(page.locator("#print")).not_to_be_visible()
+    expect(page.locator("nav").first).not_to_be_visible()
+    expect(page.locator("section[data-meaning=took_part] tbody tr").first).to_be_visible()
+    expect(page.locator(".paper .whose")).to_contain_text(NAME)
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.set_viewport_size({"width": 794, "height": 1123})  # A4 at 96 dpi
+    assert page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")
+    page.screenshot(path=str(SCREENSHOTS / "audit-report-paper.png"))
+    assert page.pdf(prefer_css_page_size=True).startswith(b"%PDF")
+    page.emulate_media(media="screen")
+    with page.expect_download() as download:
+        page.click("#evidence")
+    bundle = tmp_path / "evidence.json"
+    download.value.save_as(bundle)
+    key = at.house.command("audit", "verify")["key"]
+    check = [sys.executable, offline_verifier.__file__, str(bundle), "--key", str(key)]
+    assert subprocess.run(check, check=False).returncode == 0
+    assert NAME not in json.dumps(json.loads(bundle.read_text()))
+
+
+def test_what_is_found_is_taken_along(at: Clinic, visited: Booked) -> None:
+    page = admin(at).page
+    page.goto(f"{at.house.url}/audit")
+    page.fill("input[name=visit]", visited.visit)
+    page.select_option("select[name=format]", "csv")
+    with page.expect_download() as download:
+        page.click(".export-bar button:not([hidden])")
+    assert visited.visit in Path(download.value.path()).read_text()
