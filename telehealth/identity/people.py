@@ -11,7 +11,7 @@ from telehealth.access import Caller, require
 from telehealth.audit.actions import Action
 from telehealth.audit.entry import Code, Entry, Outcome
 from telehealth.clock import Clock
-from telehealth.errors import Malformed, NotFound, Refusal
+from telehealth.errors import Forbidden, Malformed, NotFound, Refusal
 from telehealth.events import Bus, SessionEnded
 from telehealth.identity.faults import LastAdmin, LoginTaken, SecondAdminNeeded
 from telehealth.identity.names import readable_login, readable_name
@@ -71,6 +71,7 @@ class People:
         require(caller, Asked.USERS_MANAGE)
         if role not in ROLES:
             raise Malformed("role")
+        _refuse_programs(caller, role)
         name, login = readable_name(name), readable_login(login)
         user = new_id(Kind.USER, self._entropy)
         entry = Entry(Action.USER_CREATE, Outcome.DONE, caller.actor(), subject=user, detail={"role": role})
@@ -120,6 +121,7 @@ class People:
         require(caller, Asked.USERS_MANAGE)
         if role is not None and role not in ROLES:
             raise Malformed("role")
+        _refuse_programs(caller, role)
         row = await self._row(user)
         values: dict[str, Any] = {}
         if role is not None and role != row.role:
@@ -268,3 +270,9 @@ async def another_admin(connection: Connection, but: set[str], now: datetime) ->
         for row in await rows.everybody(connection)
         if row.id not in but
     )
+
+
+def _refuse_programs(caller: Caller, role: str | None) -> None:
+    """A stolen bearer token makes nobody an admin. Raises Forbidden."""
+    if caller.kind == "token" and role == "admin":
+        raise Forbidden

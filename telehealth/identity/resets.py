@@ -9,7 +9,7 @@ from telehealth.access import Caller, require
 from telehealth.audit.actions import Action
 from telehealth.audit.entry import Entry, Outcome
 from telehealth.clock import Clock
-from telehealth.errors import NotFound
+from telehealth.errors import Forbidden, NotFound
 from telehealth.identity.faults import ApproverTooNew, SecondAdminNeeded
 from telehealth.identity.people import Invitation, People, another_admin
 from telehealth.identity.ports import Audit
@@ -43,8 +43,13 @@ class Resets:
         self._people = people
 
     async def ask(self, caller: Caller, user: str) -> Invitation | ResetRequest:
-        """The set-up link, or the request that waits for a second admin. Raises Forbidden, NotFound, LogUnavailable."""
+        """The set-up link, or the request that waits for a second admin. Raises Forbidden, NotFound, LogUnavailable.
+
+        Programs ask in vain: whoever stole a bearer token would hold the set-up link of another's account.
+        """
         require(caller, Asked.USERS_MANAGE)
+        if caller.kind == "token":
+            raise Forbidden
         now = self._clock.now()
         async with self._store.read() as connection:
             row = await people.by_id(connection, user)

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from exported import Taped, looked_at
 from recordings_house import House
-from test_circle import colleague
+from test_recordings_circle import colleague
 
 from telehealth.access import Caller, Context, Unseen
 from telehealth.copies.copies import Copies

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from exported import Taped, sealed
-from test_circle import colleague
+from test_recordings_circle import colleague
 
 from recordings.export import runner
 from telehealth.access import Unseen

@@ -170,3 +170,19 @@ async def test_a_colleague_made_admin_for_it_approves_no_reset(house: House) -> 
     assert isinstance(asked, ResetRequest)
     with pytest.raises(ApproverTooNew):
         await house.resets.approve(as_admin(dan), asked.id)
+
+
+async def test_a_program_makes_nobody_an_admin_and_voids_nobodys_factors(house: House) -> None:
+    ann, _, _ = await three(house)
+    dan = await house.enrolled("dan")
+    program = Caller("token", ann.user, "admin", frozenset({"users:manage"}))
+    before = await house.people.list(as_admin(ann))
+    for attempt in (
+        house.people.add(program, "eve", "Eve", "admin"),
+        house.people.change(program, dan.user, role="admin"),
+        house.resets.ask(program, dan.user),
+    ):
+        with pytest.raises(Forbidden):
+            await attempt
+    assert await house.people.list(as_admin(ann)) == before
+    assert isinstance(await house.people.add(program, "eve", "Eve", "clinician"), Invitation)

@@ -80,7 +80,7 @@ async def test_no_route_that_changes_something_takes_a_foreign_page(desk: Desk) 
         ):
             async with ClientSession(desk.server.make_url("/"), cookie_jar=jar, headers=headers) as foreign:
                 for route in ROUTES:
-                    if route.method != "GET":
+                    if route.method != "GET" and not route.foreign:
                         answer = await foreign.request(route.method, filled(route), json={})
                         await refused(answer, 403, "foreign_origin")
         async with ClientSession(
