@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import select
 
 from recordings.opening import read_prefix
+from recordings.vault.home import MARKER
 from telehealth.base import open_keyring
 from telehealth.clock import SystemClock
 from telehealth.config import Config, load
@@ -34,15 +35,23 @@ class Kept:
         return [*self.raw.values(), *self.plain.values()]
 
 
+def _copied(source: str, target: str) -> str:
+    """A file that the server takes away meanwhile is left out."""
+    with suppress(FileNotFoundError):
+        shutil.copy2(source, target)
+    return target
+
+
 def open_everything(house: House, copy: Path) -> Kept:
     """Copy the house's disk as it is (it may be running) and open all of it with its own keys."""
-    shutil.copytree(house.folder, copy, ignore=shutil.ignore_patterns("*.sock"))
+    shutil.copytree(house.folder, copy, ignore=shutil.ignore_patterns("*.sock"), copy_function=_copied)
     places = {f"TELEHEALTH_{name}": text for name, text in house.settings.items() if name.startswith("PLACES__")}
     config = load(None, {name: text.replace(str(house.folder), str(copy)) for name, text in places.items()})
     raw = {str(path.relative_to(copy)): path.read_bytes() for path in copy.rglob("*") if path.is_file()}
     with ThreadPoolExecutor(1) as thread:  # Playwright's own event loop runs in this one
         plain = thread.submit(asyncio.run, _decrypted(config)).result()
-    shut = {Path(name).name for name in raw if name.startswith("recordings/")} - set(plain)
+    assert raw.get(f"recordings/{MARKER}") == raw.get(f"keys/{MARKER}")  # an id that both places bear, and no media
+    shut = {Path(name).name for name in raw if name.startswith("recordings/")} - set(plain) - {MARKER}
     assert not shut, f"files of recordings that no key opens: {shut}"
     shutil.rmtree(copy)
     return Kept(raw, plain)

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -147,6 +148,9 @@ class House:
             else {"items": answer, "exit": done.returncode}
         )
 
-    def files(self) -> list[Path]:
-        """Everything on its disk."""
-        return [path for path in self.folder.rglob("*") if path.is_file()]
+    def files(self) -> Iterator[tuple[Path, bytes]]:
+        """Everything on its disk, with what is in it; what the server takes away meanwhile is left out."""
+        for path in self.folder.rglob("*"):
+            with suppress(FileNotFoundError):
+                if path.is_file():
+                    yield path, path.read_bytes()
