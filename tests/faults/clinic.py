@@ -37,6 +37,14 @@ class Answer:
         code: str = self.json["code"]
         return code
 
+    @property
+    def fhir_code(self) -> str | None:
+        """The code of an OperationOutcome (FHIR R4), None for anything else."""
+        if not self.headers.get("Content-Type", "").startswith("application/fhir+json"):
+            return None
+        code: str = self.json["issue"][0]["details"]["coding"][0]["code"]
+        return code
+
 
 class Client:
     """One browser's cookies, without the browser. Its requests say that they come from our own page, unless told."""
