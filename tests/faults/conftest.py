@@ -8,11 +8,12 @@ from tests.faults.clinic import Clinic
 from tests.faults.server import Server
 
 LOUD = ("error", "critical")
+MANY_SOCKETS = {"LIMITS__CONNECT": "5,500"}  # one clinician opens those of every test here, within seconds
 
 
 @pytest.fixture(scope="session")
 def standing_clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
-    with Server(tmp_path_factory.mktemp("house")) as house:
+    with Server(tmp_path_factory.mktemp("house"), MANY_SOCKETS) as house:
         yield Clinic(house)
 
 

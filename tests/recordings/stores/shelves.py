@@ -19,7 +19,7 @@ from tests.partners.ceph import Ceph
 from tests.partners.moto import Moto
 
 SMALL_PART = 65_536  # both partners are told to take parts as small as this
-QUICK = Patience(connect=1.0, silence=2.0, attempts=2)
+QUICK = Patience(connect=5.0, silence=10.0, attempts=2)
 Put = Callable[[str, bytes], Awaitable[None]]
 
 

@@ -15,7 +15,8 @@ from tests.partners.moto import Moto
 from tests.partners.openbao import OpenBao
 from tests.partners.softhsm import SoftHsm
 
-SECONDS = 0.6  # how long a provider under test waits for its service
+SECONDS = 10.0  # how long a provider under test waits for its service, on however busy a machine
+BRIEF = 0.6  # and where the test takes the service away
 _NUMBERS = itertools.count(1)
 
 
@@ -23,6 +24,7 @@ class Stand(Protocol):
     """One installation's place at a partner; every stand has a key name space of its own."""
 
     kind: str
+    seconds: float
 
     def provider(self) -> Provider:
         """A provider on this place, not started."""
@@ -41,6 +43,7 @@ class Stand(Protocol):
 
 class FileStand:
     kind = "file"
+    seconds = SECONDS
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "provider"
@@ -61,6 +64,7 @@ class FileStand:
 
 class VaultStand:
     kind = "vault"
+    seconds = SECONDS
 
     def __init__(self, bao: OpenBao) -> None:
         self.bao = bao
@@ -68,7 +72,7 @@ class VaultStand:
 
     def provider(self, token_file: Path | None = None) -> VaultProvider:
         file = token_file or self.bao.token_file
-        return VaultProvider(self.bao.url, token_file=file, prefix=self.prefix, seconds=SECONDS)
+        return VaultProvider(self.bao.url, token_file=file, prefix=self.prefix, seconds=self.seconds)
 
     def away(self) -> None:
         self.bao.freeze()
@@ -82,6 +86,7 @@ class VaultStand:
 
 class Pkcs11Stand:
     kind = "pkcs11"
+    seconds = SECONDS
 
     def __init__(self, hsm: SoftHsm) -> None:
         self.hsm = hsm
@@ -103,13 +108,14 @@ class Pkcs11Stand:
 
 class AwsKmsStand:
     kind = "awskms"
+    seconds = SECONDS
 
     def __init__(self, moto: Moto) -> None:
         self.moto = moto
         self.prefix = f"t{next(_NUMBERS)}-"
 
     def provider(self) -> AwsKmsProvider:
-        return AwsKmsProvider(region=self.moto.region, endpoint=self.moto.url, prefix=self.prefix, seconds=SECONDS)
+        return AwsKmsProvider(region=self.moto.region, endpoint=self.moto.url, prefix=self.prefix, seconds=self.seconds)
 
     def away(self) -> None:
         self.moto.freeze()
