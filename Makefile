@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 SEED ?= 7
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo setup test test-long check static-checks fast-tests story bench attack crash screenshots lock clean partners
+.PHONY: help run demo setup test test-long check static-checks fast-tests story bench bench-media soak attack crash screenshots lock clean partners
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -96,6 +96,14 @@ crash: partners  ## kills, power cuts and disk faults while the real server reco
 
 bench: partners  ## figures as JSON lines, peers measured in the same run
 	@SEED=$(SEED) $(BIN)/python -m benchmarks
+
+bench-media: partners  ## media beside Janus: processor time, latency, memory, 2,000 direct visits; N= SECONDS= VISITS= DIRECT= as wished
+	@sh tests/install-partners media
+	@SEED=$(SEED) $(BIN)/python -m benchmarks.bench_media
+	@SEED=$(SEED) $(BIN)/python -m benchmarks.media_direct
+
+soak: partners  ## visits that come and go on one media port for MINUTES= (20; the long run: 120): nothing may grow
+	@SEED=$(SEED) $(BIN)/python -m benchmarks.soak
 
 screenshots: partners  ## every page, phone and desktop, light and dark, into build/screenshots
 	@$(BIN)/python -m pytest -q -m browser tests/browser/test_pages.py

@@ -29,6 +29,8 @@ BENCHMARKS = (
     "access_rules",
     "backup_drill",
     "breach_drill",
+    "nodes_redis",
+    "media_workers",
 )
 
 

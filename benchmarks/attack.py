@@ -14,6 +14,7 @@ ATTACKS = (
     "attack_sessions",
     "attack_flood",
     "attack_audit",
+    "attack_media",
 )
 
 if __name__ == "__main__":

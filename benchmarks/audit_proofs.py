@@ -17,6 +17,7 @@ from telehealth.audit.layout import LEVEL, SEGMENT, Layout
 from telehealth.audit.ledger import Ledger
 from telehealth.audit.note import Signer
 from telehealth.audit.proofs import inclusion_at
+from telehealth.audit.tiles import HEIGHT, WIDTH, TileName
 from telehealth.audit.tree import CompactRange, leaf_hash, rows_above, verify_inclusion
 from telehealth.audit.verify import verify_folder
 from telehealth.secret import Secret
@@ -57,30 +58,47 @@ def build(folder: Path, count: int) -> None:
     """Write a log of `count` entries as a running server would have left it, only faster."""
     layout = Layout(folder)
     layout.leaves.mkdir(parents=True)
-    tree, subtrees = CompactRange(), bytearray()
+    tree, subtrees, heads = CompactRange(), bytearray(), list[bytes]()
     jobs = [
         (layout.leaves_of(at), at * SEGMENT, min(SEGMENT, count - at * SEGMENT)) for at in range(-(-count >> LEVEL))
     ]
     with ProcessPoolExecutor(2) as pool:
-        for hashes in pool.map(_segment, jobs, chunksize=32):
+        for hashes, over in pool.map(_segment, jobs, chunksize=32):
+            heads += over
             if len(hashes) == 1 and tree.size % SEGMENT == 0 and count - tree.size >= SEGMENT:
                 tree.append(hashes[0], LEVEL)
                 subtrees += hashes[0]
             else:
                 for hash_ in hashes:
                     tree.append(hash_)
+    for at in range(0, len(heads) - len(heads) % WIDTH, WIDTH):
+        _write(layout.tiles, TileName(1, at // WIDTH, WIDTH), b"".join(heads[at : at + WIDTH]))
     layout.subtrees.write_bytes(subtrees)
     layout.head.write_bytes(Signer(ORIGIN, SEED).checkpoint(tree.size, tree.root()))
 
 
-def _segment(job: tuple[Path, int, int]) -> list[bytes]:
-    """Write one file of leaves; the hash of a full one, or the hashes of its leaves."""
+def _segment(job: tuple[Path, int, int]) -> tuple[list[bytes], list[bytes]]:
+    """Write a file of leaves and its whole tiles; the hash of a full one or those of its leaves; those of its tiles."""
     path, first, count = job
     leaves = [_LEAF % number for number in range(first, first + count)]
     length = len(leaves[0]).to_bytes(2, "big")
     path.write_bytes(length + length.join(leaves))
     hashes = list(map(leaf_hash, leaves))
-    return rows_above(hashes)[LEVEL] if count == SEGMENT else hashes
+    tiles = Layout(path.parent.parent).tiles
+    for at in range(0, count - count % WIDTH, WIDTH):
+        _write(tiles, TileName(0, (first + at) // WIDTH, WIDTH), b"".join(hashes[at : at + WIDTH]))
+        bundle = length + length.join(leaves[at : at + WIDTH])
+        _write(tiles, TileName(None, (first + at) // WIDTH, WIDTH), bundle)
+    if count < SEGMENT:
+        return hashes, []
+    rows = rows_above(hashes)
+    return rows[LEVEL], rows[HEIGHT]
+
+
+def _write(tiles: Path, name: TileName, content: bytes) -> None:
+    path = tiles / name.path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
 
 
 def _proofs(folder: Path, count: int, chance: random.Random) -> list[float]:

@@ -84,6 +84,13 @@ class Clinic:
         )
         return recording, people
 
+    async def pictures(self, recording: str) -> int:
+        """How many video frames the sealed tracks hold, by the manifest."""
+        manifest = await self.service.manifest(ADMIN, recording)
+        if manifest is None:
+            raise RuntimeError("a recording was not sealed")
+        return sum(track["video_frames"] for track in manifest["tracks"])
+
 
 def places(folder: Path) -> dict[str, str]:
     """The environment of a server whose data lie in `folder`."""

@@ -113,7 +113,7 @@ class _Kill:
         await asyncio.to_thread(checks.recovered, began, time.monotonic())
         await asyncio.to_thread(self._check, checks, scene, dead, opening)
         self.told = self._story(scene, dead, opening)
-        checks.said += [f"logged {line['event']}" for line in self._house.loud(logged)]
+        checks.said += [f"logged {line['event']} {line.get('code', '')}".rstrip() for line in self._house.loud(logged)]
         return checks.said
 
     def _check(self, checks: Checks, scene: Scene, dead: Dead, opening: set[str]) -> None:

@@ -61,7 +61,7 @@ class Filming:
         """A connected leg that sends from now on; an earlier one of the same person goes on sending into the void."""
         camera = NumberedCamera(self.call.clinic.house.media_port, role)
         self.cameras.append(camera)
-        answer = await wire.does("recording.leg", {"sdp": camera.offer})
+        answer = await wire.does("leg.offer", {"sdp": camera.offer})
         await camera.connect(answer["sdp"])
         self._playing.append(asyncio.create_task(camera.play(), name=f"camera {camera.serial}"))
 

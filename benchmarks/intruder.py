@@ -123,6 +123,9 @@ class _Sized:
 
     size = 1
 
+    def close(self) -> None:
+        """Nothing is held."""
+
 
 def _granted(house: House, caller: Caller) -> str:
     """A grant in force, put where `Playback` keeps those it gave."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.clinic import ADMIN, Clinic, Listener, open_clinic
+from benchmarks.clinic import Clinic, Listener, open_clinic
 from benchmarks.pipe import serve
 from signaling.rtc import Leg, MediaPort
 from telehealth.clock import SystemClock
@@ -58,19 +58,12 @@ class Server:
             await service.stop(visit.recording, "clinician")
         await service.settle()
         faults = [fault for visit in self._visits for fault in visit.listener.faults]
-        pictures = sum([await self._pictures(visit.recording) for visit in self._visits])
+        pictures = sum([await self._clinic.pictures(visit.recording) for visit in self._visits])
         for visit in self._visits:
             for leg in visit.legs:
                 await leg.close("visit_ended")
         self._visits = []
         return {"faults": faults, "pictures": pictures, "port": self._port.stats()}
-
-    async def _pictures(self, recording: str) -> int:
-        """How many video frames the sealed tracks hold, by the manifest."""
-        manifest = await self._clinic.service.manifest(ADMIN, recording)
-        if manifest is None:
-            raise RuntimeError("a recording was not sealed")
-        return sum(track["video_frames"] for track in manifest["tracks"])
 
 
 async def main(folder: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 _LONGEST_LINE = 16 * 1_048_576
-_PATIENCE = 60.0  # seconds for one answer
+_PATIENCE = 180.0  # seconds for one answer
 _REST = 0.5  # seconds with less than a tenth of a core in use
 
 Answer = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
@@ -29,20 +29,25 @@ class Partner:
     def __init__(self, module: str, process: Process) -> None:
         self._module = module
         self._process = process
+        self._turn = asyncio.Lock()
 
     async def ask(self, what: str, **words: Any) -> dict[str, Any]:
         """Ask and wait for the answer. Raises PartnerDied, TimeoutError."""
         to, of = self._process.stdin, self._process.stdout
         assert to is not None
         assert of is not None
-        to.write(json.dumps({"ask": what, **words}).encode() + b"\n")
-        async with asyncio.timeout(_PATIENCE):
+        async with self._turn, asyncio.timeout(_PATIENCE):
+            to.write(json.dumps({"ask": what, **words}).encode() + b"\n")
             await to.drain()
             line = await of.readline()
         if not line:
             raise PartnerDied(self._module)
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def cpu(self) -> float:
         """Seconds of processor time, user and system, all threads, from the process's own clock."""

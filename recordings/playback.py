@@ -9,7 +9,7 @@ from recordings.coverage import Coverage
 from recordings.envelope import Octets
 from recordings.refusals import GrantNeeded, NotPlayable, RangeNotSatisfiable, TooManyGrants
 from recordings.rows import GrantRow, RecordingRow, StoredFile
-from recordings.sealed import OpenFile
+from recordings.sealed import FileClosed, OpenFile
 from recordings.states import State
 from recordings.vault.store import Vault
 from telehealth import access
@@ -219,6 +219,8 @@ class Playback:
                 at += len(piece)
                 live.size += len(piece)
                 yield piece
+        except FileClosed:
+            raise GrantNeeded from None
         finally:
             await pieces.aclose()
             live.coverage.setdefault(track, Coverage()).add(start, at)
@@ -228,7 +230,9 @@ class Playback:
         live.ended = True
         if self._live.pop(live.row.id, None) is None:
             return
-        live.tracks = {}
+        tracks, live.tracks = live.tracks, {}
+        for file in tracks.values():
+            file.close()
         recording = await self._catalogue.recording(live.row.recording)
         entry = _entry(Action.PLAYBACK_CLOSE, Outcome.DONE, live.actor, recording, live.row)
         spans = {track: coverage.text() for track, coverage in live.coverage.items()}

@@ -14,13 +14,16 @@ SPAN = _MANY * SEALED_SEGMENT
 _FRAMED = _MANY * (SEALED_SEGMENT + WORD_SIZE + TAG_SIZE)
 
 
+class FileClosed(Exception):
+    """The file was closed while somebody still read it."""
+
+
 class OpenFile:
-    """Holds the file's key; `size` is the plaintext's, in octets."""
+    """Holds the file's key until `close`; `size` is the plaintext's, in octets."""
 
     def __init__(self, file: str, octets: Reader, reader: SegmentReader, size: int) -> None:
         self.id = file
-        self._octets = octets
-        self._reader = reader
+        self._held: tuple[Reader, SegmentReader] | None = (octets, reader)
         self.size = size
 
     @classmethod
@@ -42,16 +45,29 @@ class OpenFile:
                 pass
         return file
 
+    def close(self) -> None:
+        """Let go of key and handle now, also under a reader that waits for its own client: it meets FileClosed."""
+        self._held = None
+
     async def chunks(self, start: int, end: int) -> AsyncGenerator[memoryview, None]:
-        """Octets start..end (end exclusive) in pieces of at most 512 KiB; no segment is opened twice."""
+        """Octets start..end (end exclusive) in pieces of at most 512 KiB; no segment is opened twice.
+
+        Raises FileClosed once `close` was called.
+        """
         if start >= end:
             return
         framed = memoryview(bytearray(min(_FRAMED, range_plan(self.size, start, end).length)))
         for span in self._spans(start, end):
             here = framed[: span.length]
-            if await self._octets.fill(here, span.offset) != span.length:
+            if await self._open[0].fill(here, span.offset) != span.length:
                 raise FileTruncated
-            yield open_range(self._reader, span, here)
+            yield open_range(self._open[1], span, here)
+
+    @property
+    def _open(self) -> tuple[Reader, SegmentReader]:
+        if self._held is None:
+            raise FileClosed
+        return self._held
 
     def _spans(self, start: int, end: int) -> Iterator[RangePlan]:
         while start < end:

@@ -33,6 +33,14 @@ _WAITING = (State.SEALING, State.INTERRUPTED)
 _BROKEN_OFF = (State.CAPTURING, State.PAUSED)
 
 
+Theirs = Callable[[str], bool]
+
+
+def _nobodys(_visit: str) -> bool:
+    """There is no other server."""
+    return False
+
+
 class Sealer:
     """Owns the way from `sealing` or `interrupted` to `sealed`."""
 
@@ -62,14 +70,18 @@ class Sealer:
         """Seal it in the background; `told` is called once it can be played."""
         self._tasks.start(self._until_sealed(recording, told), f"seal {recording}")
 
-    async def recover_all(self) -> int:
-        """At start: mark what a kill broke off, and seal all that is not sealed; how many recordings that is."""
+    async def recover_all(self, theirs: Theirs = _nobodys) -> int:
+        """At start: mark what a kill broke off, and seal all that is not sealed; how many recordings that is.
+
+        `theirs`: whether a visit's recordings are another server's.
+        """
         for row in await self._catalogue.in_states(_BROKEN_OFF, limit=100_000):
-            if row.id not in self._claims:
+            if row.id not in self._claims and not theirs(row.visit):
                 await self._enter(row, Action.RECORDING_INTERRUPT, {"reason": "server_stopped"})
                 values = {"interrupted": True, "stop_reason": "server_stopped"}
                 await self._catalogue.move(row.id, _BROKEN_OFF, State.INTERRUPTED, **values)
-        rows = [row for row in await self._catalogue.in_states(_WAITING, limit=100_000) if row.id not in self._claims]
+        waiting = await self._catalogue.in_states(_WAITING, limit=100_000)
+        rows = [row for row in waiting if row.id not in self._claims and not theirs(row.visit)]
         for row in rows:
             await self._enter(row, Action.RECORDING_RECOVER, {"state": row.state})
             self.start(row.id)

@@ -96,6 +96,10 @@ class TrackCapture:
         if self._open and not self._paused and self._has_room(len(record)):
             self._push(record)
 
+    def fell_behind(self, since: float) -> None:
+        if self._open and not self._paused:
+            self._overflow(since)
+
     def leg_closed(self, reason: str) -> None:
         self._open = False
 

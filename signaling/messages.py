@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from telehealth.errors import Malformed
 
 LONGEST_SDP = 48 * 1024  # characters, ASCII alone, so octets too
+LONGEST_OFFER = 96 * 1024  # to the relay: a section for each picture and sound of eight people
 
 ParticipantId = Annotated[str, StringConstraints(pattern=r"^par_[a-z2-7]{26}$")]
 VisitId = Annotated[str, StringConstraints(pattern=r"^vis_[a-z2-7]{26}$")]
@@ -128,10 +129,18 @@ class ScreenPolicy(_Message):
     forbidden: bool
 
 
+# What carries the media, as the browser's selected pair says.
+Path = Literal["udp", "tcp", "turn_udp", "turn_tcp", "turn_tls"]
+
+
 class QualityReport(_Message):
     level: Annotated[int, Field(ge=0, le=4)]
     rtt_ms: Annotated[float, Field(ge=0, le=600_000, allow_inf_nan=False)]
     loss: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+    jitter_ms: Annotated[float, Field(ge=0, le=600_000, allow_inf_nan=False)] = 0.0
+    freezes: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    frozen_ms: Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)] = 0.0
+    path: Path | None = None
 
 
 class Ask(_Message):
@@ -146,7 +155,15 @@ class ConsentAnswer(_Message):
 
 
 class LegOffer(_Message):
-    sdp: Sdp
+    sdp: Annotated[str, StringConstraints(max_length=LONGEST_OFFER, pattern=r"^[\x09\x0a\x0d\x20-\x7e]*$")]
+
+
+class Chat(_Message):
+    text: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+
+
+class LegReady(_Message):
+    turn: Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 M = TypeVar("M", bound=BaseModel)

@@ -1,8 +1,9 @@
 """The namespace `/visit`: every event is parsed, handed on, and answered. Nothing is decided here."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
 
 import socketio
 from aiohttp import web
@@ -10,75 +11,41 @@ from pydantic import BaseModel
 from socketio.exceptions import ConnectionRefusedError as Refused
 
 from signaling import messages
-from signaling.ports import Holder, Live
+from signaling.doors import Doors, SignedOut, SlowDown, UnknownEvent
+from signaling.ports import Elsewhere, Live
 from signaling.presence import Socket, Sockets
 from signaling.turn import IceServers
 from telehealth.access import Caller
 from telehealth.clock import Clock, rfc3339
-from telehealth.errors import Malformed, Reason, Refusal
-from telehealth.limits.bucket import Rate, TokenBucket
+from telehealth.errors import Malformed, Refusal
+from telehealth.limits.bucket import TokenBucket
 from telehealth.log import get_logger
 from telehealth.visits.faults import NotEntered
+from telehealth.visits.media_flow import told
 from telehealth.visits.receipts import signing_key
 from telehealth.visits.roster import Arrival, Quality
 
 log = get_logger(__name__)
 
 NAME: Final = "/visit"
-EVENTS: Final = Rate(40, 80)  # of one socket
 _ALWAYS: Final = frozenset({"consent.withdraw", "leave"})  # heard even from a socket that says too much
 _Answer = Mapping[str, Any] | None
-
-
-class UnknownEvent(Refusal):
-    code = "unknown_event"
-    reason = Reason.INVALID
-    message = "There is no such event."
-
-
-class SlowDown(Refusal):
-    code = "slow_down"
-    reason = Reason.TOO_MANY
-    message = "Too many events at once."
-
-
-class SignedOut(Refusal):
-    code = "unauthenticated"
-    reason = Reason.UNAUTHENTICATED
-    message = "Please sign in, or open your link again."
-
-
-class Source(Protocol):
-    """Where a request comes from: `telehealth.web.proxies.Source`."""
-
-    @property
-    def address(self) -> str: ...
-    @property
-    def device(self) -> str: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Doors:
-    """How a handshake says who it is: the cookies' names, who resolves them, and where requests come from.
-
-    `events`: of one socket; `turn`: seconds until whoever shakes hands may, so that coming back is no way round it.
-    """
-
-    staff: Holder
-    patients: Holder
-    staff_cookie: str
-    patient_cookie: str
-    source: Callable[[web.Request], Source]
-    prove: Callable[[Caller, str | None], Awaitable[None]]  # staff: that the browser holds the session's key
-    events: Rate = EVENTS
-    turn: Callable[[web.Request], Awaitable[float]] | None = None
 
 
 class VisitNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the library ships no types
     """One method for each event; `trigger_event` is the single door in."""
 
-    def __init__(self, sockets: Sockets, live: Live, doors: Doors, ice: IceServers, clock: Clock) -> None:
+    def __init__(
+        self,
+        sockets: Sockets,
+        live: Live,
+        doors: Doors,
+        ice: IceServers,
+        clock: Clock,
+        elsewhere: Elsewhere | None = None,
+    ) -> None:
         super().__init__(NAME)
+        self._elsewhere = elsewhere
         self._sockets = sockets
         self._live = live
         self._doors = doors
@@ -97,7 +64,9 @@ class VisitNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the libr
             "recording.ask": (messages.Ask, self._ask),
             "consent.answer": (messages.ConsentAnswer, self._consent_answer),
             "consent.withdraw": (messages.Empty, self._withdraw),
-            "recording.leg": (messages.LegOffer, self._leg),
+            "leg.offer": (messages.LegOffer, self._leg_offer),
+            "chat": (messages.Chat, self._chat),
+            "leg.ready": (messages.LegReady, self._leg_ready),
             "recording.stop": (messages.Empty, self._stop),
             "recording.pause": (messages.Empty, self._pause),
             "recording.resume": (messages.Empty, self._resume),
@@ -145,9 +114,10 @@ class VisitNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the libr
             await self._live.approach(caller, visit)
         bucket = TokenBucket(self._doors.events, self._clock.steady())
         socket = Socket(sid, caller, visit, bucket, lambda: _abort(request))
+        socket.still = partial(self._caller, request, patient=caller.kind == "participant")
         self._sockets.add(socket)
         try:  # a session that ended before this socket was listed closed every socket but this one
-            await self._caller(request, patient=caller.kind == "participant")
+            await socket.still()
         except Exception:
             self._sockets.remove(sid)
             raise
@@ -164,6 +134,10 @@ class VisitNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the libr
         source = doors.source(request)
         return await holder.resolve(cookie, address=source.address, device=source.device)
 
+    async def answer(self, sid: str, event: str, payload: Any) -> dict[str, Any]:
+        """The answer to an event of a socket that another node holds."""
+        return await self._answered(sid, event, (payload,))
+
     async def _answered(self, sid: str, event: Any, payloads: tuple[Any, ...]) -> dict[str, Any]:
         socket = self._sockets.get(sid)
         try:
@@ -177,6 +151,9 @@ class VisitNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the libr
                 raise Malformed
             message = messages.parse(model, payloads[0] if payloads else None)
             with socket.event():
+                far = await self._elsewhere.carried(socket, event, *payloads) if self._elsewhere else None
+                if far is not None:
+                    return far
                 answer = await handler(socket, message)
         except Malformed as refusal:
             return {"ok": False, "error": refusal.code, "where": refusal.where}
@@ -253,7 +230,7 @@ class VisitNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the libr
         return None
 
     async def _quality(self, socket: Socket, message: messages.QualityReport) -> _Answer:
-        self._live.quality(self._here(socket), Quality(message.level, message.rtt_ms, message.loss))
+        self._live.quality(self._here(socket), Quality(**message.model_dump()))
         return None
 
     async def _ask(self, socket: Socket, message: messages.Ask) -> _Answer:
@@ -268,8 +245,17 @@ class VisitNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the libr
         await self._live.consent_withdraw(socket.here if socket.closing else self._here(socket))
         return None
 
-    async def _leg(self, socket: Socket, message: messages.LegOffer) -> _Answer:
-        return {"sdp": await self._live.recording_leg(self._here(socket), message.sdp)}
+    async def _leg_offer(self, socket: Socket, message: messages.LegOffer) -> _Answer:
+        sdp, slots = await self._live.leg_offer(self._here(socket), message.sdp)
+        return {"sdp": sdp, "slots": told(slots)}
+
+    async def _chat(self, socket: Socket, message: messages.Chat) -> _Answer:
+        self._live.chat(self._here(socket), message.text)
+        return None
+
+    async def _leg_ready(self, socket: Socket, message: messages.LegReady) -> _Answer:
+        self._live.leg_ready(self._here(socket), message.turn)
+        return None
 
     async def _stop(self, socket: Socket, _message: messages.Empty) -> _Answer:
         await self._live.recording_stop(self._here(socket))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -34,7 +34,11 @@ class Carrier(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Socket:
-    """One open socket. `here`: where it entered a visit; `abort`: drop the connection without a word."""
+    """One open socket. `here`: where it entered a visit; `abort`: drop the connection without a word.
+
+    `still`: raises a Refusal once whoever opened it may not have it any more. `far`: the node that runs its visit, if
+    that is another one; `gone`: told when the connection is gone. `carrier`: of a socket that another node holds.
+    """
 
     sid: str
     caller: Caller
@@ -49,6 +53,10 @@ class Socket:
     answering: int = 0  # events of its own that have no answer yet
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     writer: asyncio.Task[None] | None = None
+    still: Callable[[], Awaitable[object]] | None = None
+    far: str | None = None
+    gone: Callable[["Socket"], None] | None = None
+    carrier: Carrier | None = None
 
     @property
     def participant(self) -> str | None:
@@ -99,6 +107,10 @@ class Sockets:
     def __len__(self) -> int:
         return len(self._open)
 
+    def __iter__(self) -> Iterator[Socket]:
+        """All that are open now."""
+        return iter(tuple(self._open.values()))
+
     def get(self, sid: str) -> Socket | None:
         return self._open.get(sid)
 
@@ -116,6 +128,8 @@ class Sockets:
             return None
         if socket.writer is not None and not socket.closing:
             socket.writer.cancel()
+        if socket.gone is not None:
+            socket.gone(socket)
         return self._unseat(socket)
 
     def seat(self, socket: Socket, here: Any) -> None:
@@ -158,6 +172,12 @@ class Sockets:
             if socket.participant == participant:
                 self._send_away(socket, "replaced", {})
 
+    def drop_participant(self, participant: str) -> None:
+        for socket in tuple(self._open.values()):
+            if socket.participant == participant:
+                self._unseat(socket)
+                socket.abort()
+
     def close_user(self, user: str, session: str | None) -> None:
         for socket in tuple(self._open.values()):
             caller = socket.caller
@@ -165,6 +185,15 @@ class Sockets:
                 self._send_away(socket, "ended", {"reason": "signed_out"})
 
     # Sending.
+
+    def push(self, socket: Socket, event: str, payload: Mapping[str, Any]) -> None:
+        """Send one event; a socket that does not read is cut."""
+        self._push(socket, event, payload)
+
+    def sign_out(self, socket: Socket) -> None:
+        """Whoever opened it may not have it any more."""
+        self._unseat(socket)
+        self._send_away(socket, "ended", {"reason": "signed_out"})
 
     def _push(self, socket: Socket, event: str, payload: Mapping[str, Any]) -> None:
         if not socket.push(event, payload):
@@ -189,7 +218,7 @@ class Sockets:
 
     async def _write(self, socket: Socket) -> None:
         """Send what waits, one after the other; a wire that takes nothing keeps it waiting here, bounded."""
-        carrier = self._carrier
+        carrier = socket.carrier or self._carrier
         if carrier is None:
             raise RuntimeError("sockets have no carrier")
         while True:

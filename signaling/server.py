@@ -10,8 +10,9 @@ from aiohttp import WSMsgType, web
 from engineio import AsyncServer as Engine
 from socketio.packet import BINARY_ACK, BINARY_EVENT, Packet
 
-from signaling.namespace import NAME, Doors, VisitNamespace
-from signaling.ports import Live
+from signaling.doors import Doors
+from signaling.namespace import NAME, VisitNamespace
+from signaling.ports import Elsewhere, Live
 from signaling.presence import Sockets
 from signaling.turn import IceServers
 from telehealth.clock import Clock
@@ -21,8 +22,8 @@ from telehealth.log import get_logger
 log = get_logger(__name__)
 
 PATH: Final = "/socket.io/"
-LARGEST_MESSAGE: Final = 64 * 1024
-MOST_SOCKETS: Final = 2_000
+LARGEST_MESSAGE: Final = 128 * 1024
+MOST_SOCKETS: Final = 6_000  # two thousand visits, and everybody who watches a day
 JOIN_SECONDS: Final = 10.0  # an open connection that asks for nothing is closed after that
 FRAMES: Final = (2.0, 2.5)  # times the limit for events, a second and at once: whatever else a client may send
 _PING_EVERY, _PING_PATIENCE = 8, 6  # seconds: a dead connection is noticed within their sum
@@ -140,6 +141,7 @@ class SignallingServer:
         ice: IceServers,
         clock: Clock,
         origins: frozenset[str],
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self._sockets = sockets
         self._origins = origins
@@ -163,7 +165,8 @@ class SignallingServer:
         )
         self._server.eio.clock = clock
         self._server.eio.frames = doors.events.times(*FRAMES)
-        self._server.register_namespace(VisitNamespace(sockets, live, doors, ice, clock))
+        self.namespace = VisitNamespace(sockets, live, doors, ice, clock, elsewhere)
+        self._server.register_namespace(self.namespace)
         sockets.carried_by(self)
 
     def routes(self) -> list[web.RouteDef]:

@@ -78,7 +78,9 @@ async def alerting_of(config: Config, base: Base, outbox: Outbox, people: People
         fields=base.fields,
         names_of=people.name_of,
         rules=rules,
-        follower=Follower(**common, reader=reader, raiser=raiser, rules=rules, memory=memory, zone=zone),
+        follower=Follower(
+            **common, reader=reader, raiser=raiser, rules=rules, memory=memory, zone=zone, node=config.redis.node
+        ),
         raiser=raiser,
         deliveries=Deliveries(**common, fields=base.fields, channels=channels),
         reviews=Reviews(
@@ -125,6 +127,9 @@ def gauges_of(house: "House") -> Mapping[str, Gauge]:
         follower = house.alerting.room.follower
         return follower.behind <= PAGE and not follower.failing
 
+    async def limits() -> bool:
+        return house.limiting.buckets.together
+
     async def backups() -> bool:
         return not house.backups.standing.codes
 
@@ -140,6 +145,7 @@ def gauges_of(house: "House") -> Mapping[str, Gauge]:
         "uploads": uploads,
         "reading": reading,
         "backups": backups,
+        "limits": limits,
         "review": house.alerting.room.reviews.up_to_date,
         "identities": house.stewardship.purge.up_to_date,
         "retention_overdue": lambda: _retention(house),

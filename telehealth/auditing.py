@@ -25,6 +25,7 @@ from telehealth.config import Config, read_secret
 from telehealth.durable import private_folder
 from telehealth.keys.keyring import Keyring
 from telehealth.log import get_logger
+from telehealth.nodes.folder import log_name
 from telehealth.secret import Secret
 from telehealth.syslog import Address
 
@@ -32,9 +33,17 @@ log = get_logger(__name__)
 _LETTERS = "abcdefghij"
 
 
-async def log_verifier(keyring: Keyring) -> tuple[str, bytes, str]:
-    """The log's name, its first public key, and both in the line that C2SP tools read; later keys follow from it."""
-    seed = await keyring.secret("audit-signing")
+def _purpose(node: str) -> str:
+    """Every server among several has a log, and signing keys, of its own."""
+    return f"node-{node}-audit-signing" if node else "audit-signing"
+
+
+async def log_verifier(keyring: Keyring, node: str = "") -> tuple[str, bytes, str]:
+    """The log's name, its first public key, and both in the line that C2SP tools read; later keys follow from it.
+
+    `node`: of the server among several whose log it is (`log_name`).
+    """
+    seed = await keyring.secret(_purpose(node))
     public = Ed25519PrivateKey.from_private_bytes(seed.reveal()).public_key().public_bytes_raw()
     name = f"telehealth-{hashlib.sha256(public).hexdigest()[:16]}"
     return name, public, verifier_key(name, public)
@@ -42,13 +51,14 @@ async def log_verifier(keyring: Keyring) -> tuple[str, bytes, str]:
 
 async def open_log(config: Config, keyring: Keyring, clock: Clock, alarm: Alarm = log_alarm) -> AuditLog:
     """Raises LogMismatch, also when a checkpoint kept in a folder elsewhere is not the log's; OSError."""
-    name, public, _ = await log_verifier(keyring)
+    node = await asyncio.to_thread(log_name, config.places.audit)
+    name, public, _ = await log_verifier(keyring, node)
     folder = await asyncio.to_thread(private_folder, config.places.keys / "details")
     details = FileDetailKeys(folder, await keyring.secret("audit-details"))
     generation = await asyncio.to_thread(_generation, config.places.audit)
     return await AuditLog.open(
         config.places.audit,
-        signing_key=await _signing_key(keyring, generation),
+        signing_key=await _signing_key(keyring, node, generation),
         pseudonym_key=await keyring.secret("audit-pseudonyms"),
         detail_keys=details,
         clock=clock,
@@ -61,7 +71,8 @@ async def open_log(config: Config, keyring: Keyring, clock: Clock, alarm: Alarm 
 async def rotate_signing_key(config: Config, keyring: Keyring, audit: AuditLog, actor: Actor) -> LogKeys:
     """Sign with a new key from now on. Raises LogUnavailable, LogMismatch, OSError."""
     generation = await asyncio.to_thread(_generation, config.places.audit) + 1
-    new_key = await _signing_key(keyring, generation)
+    node = await asyncio.to_thread(log_name, config.places.audit)
+    new_key = await _signing_key(keyring, node, generation)
     async with audit.act(
         Entry(Action.KEYS_ROTATE, Outcome.INTENT, actor, detail={"key": "audit-signing", "generation": generation})
     ):
@@ -109,11 +120,11 @@ def _generation(folder: Path) -> int:
         return 1
 
 
-async def _signing_key(keyring: Keyring, generation: int) -> Secret[bytes]:
+async def _signing_key(keyring: Keyring, node: str, generation: int) -> Secret[bytes]:
     if generation == 1:
-        return await keyring.secret("audit-signing")
+        return await keyring.secret(_purpose(node))
     tens, ones = divmod(generation, 10)
-    return await keyring.secret(f"audit-signing-{_LETTERS[tens]}{_LETTERS[ones]}")
+    return await keyring.secret(f"{_purpose(node)}-{_LETTERS[tens]}{_LETTERS[ones]}")
 
 
 def _anchored(config: Config, name: str, public: bytes, clock: Clock, alarm: Alarm) -> Checkpoint | None:

@@ -3,7 +3,6 @@
 import os
 import tomllib
 from collections.abc import Mapping
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +74,10 @@ class Config(Section):
                 not server.loopback and not self.https,
                 "server.public_url must be https:// where people come from beyond loopback",
             ),
+            *self.media.faults(),
             (
-                ip_address(self.media.host).is_unspecified and not self.media.public_addresses,
-                "media.public_addresses is needed where media.host names no single address",
+                self.media.tcp and self.media.port == server.port != 0,
+                "server.port and media.port are both TCP: choose another number, or media.tcp = false",
             ),
             (self.demo and not server.loopback, "demo runs on loopback only"),
             (bool(mail.host) and not mail.sender, "mail.sender is missing"),

@@ -100,14 +100,25 @@ class Bus:
 
     def __init__(self) -> None:
         self._subscribers: defaultdict[type[Any], list[Callable[[Any], Awaitable[None]]]] = defaultdict(list)
+        self._relays: list[Callable[[Event], None]] = []
 
     def subscribe(self, kind: type[E], hear: Callable[[E], Awaitable[None]]) -> Callable[[], None]:
         """Hear every event of this exact type; the answer ends the subscription."""
         self._subscribers[kind].append(hear)
         return lambda: self._subscribers[kind].remove(hear)
 
+    def relay(self, tell: Callable[[Event], None]) -> None:
+        """Tell this one everything that is published here: it carries it to other nodes."""
+        self._relays.append(tell)
+
     async def publish(self, event: Event) -> None:
         """Tell everybody; one subscriber's failure is logged and stops no other."""
+        for tell in self._relays:
+            tell(event)
+        await self.deliver(event)
+
+    async def deliver(self, event: Event) -> None:
+        """Tell everybody in this process."""
         for hear in tuple(self._subscribers[type(event)]):
             try:
                 await hear(event)

@@ -1,7 +1,7 @@
 """What the media edge hands to a recorder: encoded frames and the clock that ties tracks together."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 TrackKind = Literal["audio", "video"]
 CLOCK_RATE: dict[TrackKind, int] = {"audio": 48_000, "video": 90_000}
@@ -37,4 +37,13 @@ class FrameSink(Protocol):
 
     def leg_closed(self, reason: str) -> None:
         """The last call; `reason` is a code."""
+        ...
+
+
+@runtime_checkable
+class MayFallBehind(Protocol):
+    """A sink that wants to know when frames were left out on their way because this process did not take them."""
+
+    def fell_behind(self, since: float) -> None:
+        """`since`: steady seconds when the first of them arrived."""
         ...

@@ -27,6 +27,7 @@ from telehealth.clock import Clock
 from telehealth.config import Config
 from telehealth.copying import Copying, copying_of
 from telehealth.identity.authenticator import site_of
+from telehealth.identity.breached import PasswordRules
 from telehealth.identity.budget import Budget
 from telehealth.identity.confirming import Confirming
 from telehealth.identity.enrolment import Enrolment
@@ -58,6 +59,7 @@ from telehealth.outbox.outbox import Outbox
 from telehealth.stewardship import Stewardship, stewardship_of
 from telehealth.storing import Storing, storing_of
 from telehealth.visits.booking import Booking, BookingRooms
+from telehealth.visits.guests import Guests
 from telehealth.visits.store import VisitStore
 
 ENTROPY = os.urandom
@@ -104,6 +106,12 @@ class House:
     limiting: Limiting
 
     @property
+    def guests(self) -> Guests:
+        """The room of a visit's guests; it keeps nothing of its own."""
+        parts = {**self.base.common(), "fields": self.base.fields, "bus": self.base.bus}
+        return Guests(**parts, links=self.identity.links, sending=self.booking.sending, seen=self.booking.seen)
+
+    @property
     def config(self) -> Config:
         return self.base.config
 
@@ -126,7 +134,11 @@ class House:
     def checks(self) -> dict[str, Callable[[], Awaitable[bool]]]:
         """What readiness rests on, by name."""
         own = {"database": self._database, "log": self._log, "keys": self._keys}
-        return {**own, "disk": self._disk, "vault": self._vault}
+        return {**own, "disk": self._disk, "vault": self._vault, "draining": self._stays}
+
+    async def _stays(self) -> bool:
+        """A server that is going is sent no more visitors."""
+        return not self.base.draining.begun
 
     async def _database(self) -> bool:
         async with self.base.store.read() as connection:
@@ -282,16 +294,17 @@ def _identity(
     people = People(**sealed, bus=base.bus, entropy=ENTROPY)
     keyed = {**sealed, "sessions": sessions, "entropy": ENTROPY, "site": site_of(config)}
     sign_in = SignIn(**sealed, hasher=hasher, sessions=sessions)
+    rules = PasswordRules(config.sessions.breached_passwords)
     sso = sso_of({**sealed, "sessions": sessions}, provider, sign_in, base.bus, ENTROPY, config.sessions)
     return Identity(
         people=people,
         passkeys=Passkeys(**keyed),
         passkey_sign_in=PasskeySignIn(**keyed),
-        own_password=OwnPassword(**sealed, hasher=hasher, sessions=sessions),
+        own_password=OwnPassword(**sealed, hasher=hasher, sessions=sessions, rules=rules),
         possession=Possession(**sealed, entropy=ENTROPY),
         resets=Resets(**common, entropy=ENTROPY, people=people),
         enrolment=Enrolment(
-            **sealed, hasher=hasher, sessions=sessions, entropy=ENTROPY, issuer=config.server.clinic_name
+            **sealed, hasher=hasher, sessions=sessions, entropy=ENTROPY, issuer=config.server.clinic_name, rules=rules
         ),
         sign_in=sign_in,
         sso=sso,

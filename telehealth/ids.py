@@ -36,6 +36,8 @@ class Kind(StrEnum):
     SIGHTING = "sgt"
     ALERT_DELIVERY = "ald"
     REGISTER_ITEM = "reg"
+    GUEST = "gst"
+    NODE = "nod"  # one life of a server among several
 
 
 def new_id(kind: Kind, entropy: Entropy = os.urandom) -> str:

@@ -17,6 +17,7 @@ ALLOWED = frozenset(
         "visit",
         "recording",
         "participant",
+        "node",
         "user",
         "role",
         "link",

@@ -102,6 +102,12 @@ class Hold:
             raise
         self._handle = handle
 
+    def wait(self) -> None:
+        """Take it once whoever has it gives it back. Blocks."""
+        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        self._handle = handle
+
     def give_back(self) -> None:
         if self._handle is not None:
             os.close(self._handle)

@@ -2,7 +2,7 @@
 
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -28,6 +28,7 @@ class Server(Section):
     clinic_name: str = "Telehealth"
     clinic_logo: Path | None = None  # SVG or PNG, ≤ 256 KiB
     time_zone: str = "UTC"
+    drain_seconds: Annotated[int, Field(ge=0, le=86_400)] = 0  # that running visits get to finish after SIGTERM
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -74,19 +75,54 @@ class Places(Section):
 
 
 class Media(Section):
-    host: str = "127.0.0.1"
+    host: tuple[str, ...] = ("127.0.0.1",)  # one, or several, as in IPv4 and IPv6
     port: Port = 8081  # one UDP port for every leg
+    tcp: bool = True  # ICE-TCP on the same number
+    workers: Annotated[int, Field(ge=0, le=64)] = 0  # processes, each with a port: port … port + workers - 1
     public_addresses: tuple[str, ...] = ()  # empty: host
     stun_urls: tuple[str, ...] = ()  # for browsers in direct calls; none by default
     turn_urls: tuple[str, ...] = ()
     turn_secret_file: Path | None = None  # shared secret of coturn (REST credentials)
     turn_minutes: Minutes = 60
+    direct: Literal["allowed", "never"] = "allowed"  # media from browser to browser; never: addresses stay hidden
+
+    @field_validator("host", mode="before")
+    @classmethod
+    def _hosts(cls, host: Any) -> Any:
+        """One address may stand without brackets; in the environment commas part several."""
+        return tuple(host.split(",")) if isinstance(host, str) else host
 
     @field_validator("host")
     @classmethod
-    def _address(cls, host: str) -> str:
-        ip_address(host)
+    def _address(cls, host: tuple[str, ...]) -> tuple[str, ...]:
+        if not host or len(set(host)) != len(host):
+            raise ValueError("one address at least, each once")
+        for one in host:
+            ip_address(one)
         return host
+
+    @property
+    def reachable(self) -> tuple[str, ...]:
+        """What browsers are told."""
+        return self.public_addresses or self.host
+
+    def faults(self) -> list[tuple[bool, str]]:
+        """What does not fit together, each with its words."""
+        families = {ip_address(one).version for one in self.host}
+        return [
+            (
+                self.port + max(self.workers, 1) - 1 > 65_535,
+                "media.workers need the ports media.port to media.port + media.workers - 1, and there are 65535",
+            ),
+            (
+                any(ip_address(one).is_unspecified for one in self.reachable),
+                "media.public_addresses is needed where media.host names no single address",
+            ),
+            (
+                any(ip_address(one).version not in families for one in self.public_addresses),
+                "media.public_addresses has an address of a family (IPv4, IPv6) that media.host does not listen on",
+            ),
+        ]
 
     @field_validator("public_addresses")
     @classmethod
@@ -126,6 +162,7 @@ class Visits(Section):
 class Sessions(Section):
     idle_minutes: Minutes = 15
     absolute_hours: Annotated[int, Field(ge=1, le=12)] = 12
+    breached_passwords: Path | None = None  # sorted SHA-1 hashes, upper case, one a line
     step_up_minutes: Annotated[int, Field(ge=1, le=720)] = 10  # how long two factors count for grave acts
 
 

@@ -1,26 +1,32 @@
 """The running visits with their doors: media port, recordings, signalling."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
-from signaling.namespace import Doors
+from signaling.doors import Doors
 from signaling.presence import Sockets
 from signaling.rtc.port import MediaPort
 from signaling.server import SignallingServer
-from signaling.topology import seats
 from signaling.turn import IceServers
+from signaling.workers import MediaPool
 from telehealth.config import Config, read_secret
 from telehealth.events import CircleLeft, SessionEnded
-from telehealth.house import House
+from telehealth.house import ENTROPY, House
+from telehealth.noding import Noding, Work, open_noding
+from telehealth.reach.figures import MediaFigures
+from telehealth.reach.room import Reach
+from telehealth.reach.trials import Trials
 from telehealth.visits.live import LiveVisits
+from telehealth.visits.media_seen import Onlooker
 from telehealth.visits.neighbours import Neighbours, Settings
+from telehealth.visits.ports import Alone
 from telehealth.visits.store import VisitStore
 from telehealth.web.arrivals import socket_turn
 from telehealth.web.metrics import Metrics
@@ -28,22 +34,19 @@ from telehealth.web.origin import our_origins
 from telehealth.web.proxies import Proxies
 from telehealth.web.route import cookie_name
 
-FIGURES = {
-    "legs": "Legs on the media port",
-    "packets": "Datagrams received",
-    "octets": "Octets received",
-    "sent": "Datagrams sent",
-    "kernel_drops": "Datagrams the kernel dropped",
-}
+TEST_LIFE = timedelta(minutes=2)  # of TURN credentials for a connection test
 
 
 @dataclass(frozen=True, slots=True)
 class Visiting:
     """What the app mounts and measures."""
 
-    port: MediaPort
+    port: MediaPort | MediaPool
     sockets: Sockets
     signalling: SignallingServer
+    live: LiveVisits
+    reach: Reach
+    noding: Noding | None
 
     def mount(self, app: web.Application) -> None:
         """Answer Socket.IO beside HTTP; sockets close before the HTTP server does."""
@@ -52,19 +55,34 @@ class Visiting:
 
     async def _shut(self, _app: web.Application) -> None:
         await self.signalling.close()
+        if self.noding is not None:
+            await self.noding.together.close()
 
-    def measure(self, metrics: Metrics) -> None:
-        """Figures of sockets and media port."""
+    def measure(self, metrics: Metrics) -> MediaFigures:
+        """Figures of sockets, media port and calls; whoever asked runs what it gives."""
         metrics.gauge("sockets", "Open signalling sockets", lambda: float(len(self.sockets)))
-        for name, text in FIGURES.items():
-            metrics.gauge(f"media_{name}", text, self._figure(name))
+        if self.noding is not None:
+            self.noding.measure(metrics.gauge)
+        return MediaFigures(metrics.registry, self.port, self.live)
 
-    def _figure(self, name: str) -> Callable[[], float]:
-        return lambda: float(self.port.stats().get(name, 0))
+    def onlooker(self) -> Onlooker:
+        """Who looks at the connections of running visits."""
+        return Onlooker(self.live, self.port)
+
+    def workers(self, houses: Sequence[Work]) -> Sequence[Work]:
+        """Long-running tasks: of the house, as this server is to do them, and what goes on between servers."""
+        noding = self.noding
+        if noding is None:
+            return houses
+        return [*noding.workers(), *((name, noding.own_or_leading(name, work)) for name, work in houses)]
 
     def checks(self) -> dict[str, Callable[[], Awaitable[bool]]]:
         """What readiness rests on here."""
-        return {}
+        return {"media": self._media}
+
+    async def _media(self) -> bool:
+        """Whether media can be carried: always in this process, elsewhere while a worker is up."""
+        return self.port.stats().get("workers", 1) > 0
 
 
 @asynccontextmanager
@@ -75,41 +93,51 @@ async def open_visiting(house: House) -> AsyncIterator[Visiting]:
     """
     config = house.config
     async with AsyncExitStack() as stack:
+        sockets = Sockets()
+        noding = await stack.enter_async_context(open_noding(house.base, sockets, house.care.surroundings.policy))
         stack.push_async_callback(house.recordings.close)
-        await house.recordings.start()
+        await house.recordings.start(await noding.elsewhere() if noding else None)
         port = await _open_port(house)
         stack.push_async_callback(port.close)
-        sockets = Sockets()
         zone = await asyncio.to_thread(ZoneInfo, config.server.time_zone)
-        live = LiveVisits(_neighbours(house, sockets, port), _settings(config, zone))
+        live = LiveVisits(_neighbours(house, sockets, port, noding), _settings(config, zone))
         live.listen(house.base.bus)
         _end_grants_with_sessions(house)
         stack.push_async_callback(live.close)
         await live.start()
-        house.booking.end_through(live)
+        house.booking.end_through(noding.together if noding else live)
         ice = await asyncio.to_thread(_ice, config)
-        signalling = SignallingServer(sockets, live, _doors(house), ice, house.clock, our_origins(config))
-        yield Visiting(port, sockets, signalling)
+        together = noding.together if noding else None
+        signalling = SignallingServer(sockets, live, _doors(house), ice, house.clock, our_origins(config), together)
+        if noding:
+            noding.serve(signalling.namespace.answer, live, house.recordings)
+        reach = Reach(Trials(port, ENTROPY), replace(ice, lifetime=TEST_LIFE), ice.turn_urls, house.clock)
+        yield Visiting(port, sockets, signalling, live, reach, noding)
 
 
-async def _open_port(house: House) -> MediaPort:
+async def _open_port(house: House) -> MediaPort | MediaPool:
     media = house.config.media
-    addresses = media.public_addresses or (media.host,)
-    return await MediaPort.open(media.host, media.port, public_addresses=addresses, clock=house.clock)
+    addresses, clock, tcp = media.reachable, house.clock, media.tcp
+    if not media.workers:
+        return await MediaPort.open(media.host, media.port, public_addresses=addresses, clock=clock, tcp=tcp)
+    return await MediaPool.open(
+        media.host, media.port, workers=media.workers, public_addresses=addresses, clock=clock, tcp=tcp
+    )
 
 
-def _neighbours(house: House, sockets: Sockets, port: MediaPort) -> Neighbours:
+def _neighbours(house: House, sockets: Sockets, port: MediaPort | MediaPool, noding: Noding | None) -> Neighbours:
     return Neighbours(
-        store=VisitStore(house.base.store, house.base.fields),
+        store=VisitStore(house.base.store, house.base.fields, noding.registry.mine if noding else None),
+        tenure=noding or Alone(),
         audit=house.log,
         people=house.people,
         publish=sockets,
         legs=port,
         recorder=house.recordings,
-        seats=seats,
         retention_days=house.recordings.retention_days,
         touch_live=house.identity.sessions.touch_live,
         clock=house.clock,
+        draining=house.base.draining,
     )
 
 
@@ -120,6 +148,7 @@ def _settings(config: Config, zone: ZoneInfo) -> Settings:
         early_minutes=config.visits.early_minutes,
         late_minutes=config.visits.late_minutes,
         zone=zone,
+        direct_allowed=config.media.direct == "allowed",
     )
 
 

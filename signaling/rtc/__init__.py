@@ -2,7 +2,8 @@
 
 from signaling.rtc.leg import Leg, LegClosed, LegState
 from signaling.rtc.port import MediaPort, PortFull
-from signaling.rtc.receive import LegStats
+from signaling.rtc.room import Slot
 from signaling.rtc.sdp import OfferRefused
+from signaling.rtc.stats import LegStats
 
-__all__ = ["Leg", "LegClosed", "LegState", "LegStats", "MediaPort", "OfferRefused", "PortFull"]
+__all__ = ["Leg", "LegClosed", "LegState", "LegStats", "MediaPort", "OfferRefused", "PortFull", "Slot"]

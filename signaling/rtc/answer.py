@@ -1,25 +1,41 @@
-"""Writing the answer: ICE-lite, receive-only, one bundle (RFC 8829, RFC 8445 §2.5, RFC 9143)."""
+"""Writing the answer: ICE-lite, one bundle, each section one way (RFC 8829, RFC 8445 §2.5, RFC 9143)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from signaling.rtc.ice import Credentials
+from signaling.rtc.place import Place
 from signaling.rtc.sdp import Codec, Offer, Section
 
-_HIGHEST_PRIORITY = 126 << 24 | 65_535 << 8 | 255  # a host candidate, RFC 8445 §5.1.2.1
+_DIRECTIONS = {"sends": "recvonly", "receives": "sendonly", "rests": "inactive"}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where browsers reach the port, best address first, and the fingerprint of its certificate."""
+class Voice:
+    """What we send with in one receiving section: our SSRC, that of its retransmissions, and its place in a stream.
 
-    addresses: tuple[str, ...]
-    port: int
-    fingerprint: tuple[str, str]
+    Sections of one `stream` are played in step.
+    """
+
+    ssrc: int
+    repair: int | None
+    stream: str
+    name: str
 
 
-def write_answer(offer: Offer, place: Place, ours: Credentials, session_id: int, version: int) -> str:
-    """The SDP answer to `offer`: its m-lines in its order, those we do not take with port 0."""
+def write_answer(
+    offer: Offer,
+    place: Place,
+    ours: Credentials,
+    session_id: int,
+    version: int,
+    voices: Mapping[str, Voice] = MappingProxyType({}),
+) -> str:
+    """The SDP answer to `offer`: its m-lines in its order, those we do not take with port 0.
+
+    `voices`, by mid: what we send in each of its receiving sections.
+    """
     mids = " ".join(section.mid for section in offer.sections if section.codec is not None)
     lines = [
         "v=0",
@@ -34,6 +50,7 @@ def write_answer(offer: Offer, place: Place, ours: Credentials, session_id: int,
             lines += _refused(section)
         else:
             lines += _accepted(section, section.codec, place, ours)
+            lines += _sources(voices.get(section.mid), section)
     return "\r\n".join(lines) + "\r\n"
 
 
@@ -51,7 +68,7 @@ def _accepted(section: Section, codec: Codec, place: Place, ours: Credentials) -
     return [
         f"m={section.kind} {place.port} {section.profile} {types}",
         f"c=IN {_family(place.addresses[0])} {place.addresses[0]}",
-        "a=recvonly",
+        f"a={_DIRECTIONS[section.direction]}",
         f"a=mid:{section.mid}",
         "a=rtcp-mux",
         "a=rtcp-rsize",
@@ -61,13 +78,17 @@ def _accepted(section: Section, codec: Codec, place: Place, ours: Credentials) -
         f"a=fingerprint:{place.fingerprint[0]} {place.fingerprint[1]}",
         *(f"a=extmap:{number} {uri}" for number, uri in section.extensions),
         *(_audio(codec) if section.kind == "audio" else _video(codec)),
-        *_candidates(place.addresses, place.port),
+        *place.candidates(),
         "a=end-of-candidates",
     ]
 
 
 def _audio(codec: Codec) -> list[str]:
-    return [f"a=rtpmap:{codec.payload_type} opus/48000/2", f"a=fmtp:{codec.payload_type} minptime=10;useinbandfec=1"]
+    return [
+        f"a=rtpmap:{codec.payload_type} opus/48000/2",
+        f"a=fmtp:{codec.payload_type} minptime=10;useinbandfec=1",
+        *(f"a=rtcp-fb:{codec.payload_type} {item}" for item in codec.feedback),
+    ]
 
 
 def _video(codec: Codec) -> list[str]:
@@ -78,11 +99,15 @@ def _video(codec: Codec) -> list[str]:
     return lines
 
 
-def _candidates(addresses: Sequence[str], port: int) -> list[str]:
-    return [
-        f"a=candidate:{rank} 1 udp {_HIGHEST_PRIORITY - (rank << 8)} {address} {port} typ host"
-        for rank, address in enumerate(addresses)
-    ]
+def _sources(voice: Voice | None, section: Section) -> list[str]:
+    """Names what we send before it comes, so that no section is guessed from a payload type."""
+    if voice is None or section.direction != "receives":
+        return []
+    lines = [f"a=msid:{voice.stream} {voice.name}"]
+    if voice.repair is not None:
+        lines.append(f"a=ssrc-group:FID {voice.ssrc} {voice.repair}")
+    named = [voice.ssrc] if voice.repair is None else [voice.ssrc, voice.repair]
+    return lines + [f"a=ssrc:{ssrc} cname:{voice.stream}" for ssrc in named]
 
 
 def _family(address: str) -> str:

@@ -10,6 +10,7 @@ from OpenSSL import SSL
 from pylibsrtp import Policy, Session
 
 _CIPHERS = b"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305"  # AEAD alone
+_PROFILES = tuple(profile for profile in SRTP_PROFILES if b"AEAD" in profile.openssl_profile)  # strongest first
 _DTLS_1_2 = 0xFEFD
 _MTU = 1200  # octets of DTLS in one datagram
 _RECORD_HEADER = 13
@@ -39,7 +40,7 @@ class Identity:
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _accept_for_fingerprint_check)
         context.set_cipher_list(_CIPHERS)
-        context.set_tlsext_use_srtp(b":".join(profile.openssl_profile for profile in SRTP_PROFILES))
+        context.set_tlsext_use_srtp(b":".join(profile.openssl_profile for profile in _PROFILES))
         context.use_certificate(certificate._cert)
         context.use_privatekey(certificate._key)
         self.context = context
@@ -63,7 +64,12 @@ class Association:
     """One DTLS association. `send` takes datagrams. Nothing it negotiates is used before the fingerprint matched."""
 
     def __init__(
-        self, identity: Identity, fingerprints: frozenset[tuple[str, str]], send: Callable[[bytes], None]
+        self,
+        identity: Identity,
+        fingerprints: frozenset[tuple[str, str]],
+        send: Callable[[bytes], None],
+        *,
+        client: bool = False,
     ) -> None:
         self.progress = Progress.HANDSHAKING
         self.keys: Keys | None = None
@@ -71,12 +77,21 @@ class Association:
         self._fingerprints = fingerprints
         self._send = send
         self._ssl = SSL.Connection(identity.context)
-        self._ssl.set_accept_state()
+        self._client = client
+        if client:
+            self._ssl.set_connect_state()
+        else:
+            self._ssl.set_accept_state()
         self._ssl.set_ciphertext_mtu(_MTU)
 
     @property
     def cipher(self) -> str | None:
         return self._ssl.get_cipher_name()
+
+    def start(self) -> None:
+        """As the client: the first flight."""
+        self._shake()
+        self._flush()
 
     def receive(self, datagram: bytes) -> Progress:
         """Take one DTLS datagram; what OpenSSL says to it is sent at once."""
@@ -151,14 +166,15 @@ class Association:
 
     def _derive(self) -> Keys | None:
         name = self._ssl.get_selected_srtp_profile()
-        profile = next((profile for profile in SRTP_PROFILES if profile.openssl_profile == name), None)
+        profile = next((profile for profile in _PROFILES if profile.openssl_profile == name), None)
         if profile is None:
             return None
         material = self._ssl.export_keying_material(
             _EXPORTER_LABEL, 2 * (profile.key_length + profile.salt_length), None
         )
-        incoming = _session(profile, profile.get_key_and_salt(material, 0), Policy.SSRC_ANY_INBOUND)
-        outgoing = _session(profile, profile.get_key_and_salt(material, 1), Policy.SSRC_ANY_OUTBOUND)
+        theirs, ours = (1, 0) if self._client else (0, 1)
+        incoming = _session(profile, profile.get_key_and_salt(material, theirs), Policy.SSRC_ANY_INBOUND)
+        outgoing = _session(profile, profile.get_key_and_salt(material, ours), Policy.SSRC_ANY_OUTBOUND)
         return Keys(incoming, outgoing, name.decode("ascii"))
 
     def _fail(self, fault: str) -> None:

@@ -3,16 +3,18 @@
 import base64
 import os
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from aioice import stun
 
 from signaling.rtc.budget import Budget
+from signaling.rtc.paths import Path
 from telehealth.ids import Entropy
 from telehealth.secret import Secret
 
-Address = tuple[str, int] | tuple[str, int, int, int]
+Address = Path
 
 _COOKIE = b"\x21\x12\xa4\x42"
 _BINDING_REQUEST = b"\x00\x01"
@@ -76,7 +78,7 @@ class _Retired:
 
 
 class Agent:
-    """One leg's side of ICE: its credentials, those before a restart, and the addresses that passed a check."""
+    """One leg's side of ICE: its credentials, those before a restart, and the paths that passed a check."""
 
     def __init__(self, theirs: str, now: float, entropy: Entropy = os.urandom) -> None:
         self._entropy = entropy
@@ -84,7 +86,7 @@ class Agent:
         self._theirs = theirs
         self._retired: list[_Retired] = []
         self._budget = Budget(_CHECKS_PER_SECOND, _CHECKS_AT_ONCE, now)
-        self.paths: dict[Address, float] = {}
+        self.paths: dict[Path, float] = {}
 
     @property
     def fragments(self) -> set[str]:
@@ -102,7 +104,7 @@ class Agent:
         """Forget credentials whose time is over."""
         self._retired = [old for old in self._retired if now < old.until]
 
-    def answer(self, check: Check, address: Address, now: float) -> Verdict:
+    def answer(self, check: Check, path: Path, now: float) -> Verdict:
         """Prove the check (RFC 8489 §9.1.3) and answer it. What is not proven gets no answer at all."""
         if not self._budget.take(now):
             return Verdict(None, False, "stun_quota")
@@ -114,12 +116,16 @@ class Agent:
             return Verdict(_reply(check, password, error=(487, "Role Conflict")), False, "stun_role_conflict")
         if "ICE-CONTROLLING" not in attributes:
             return Verdict(_reply(check, password, error=(400, "Bad Request")), False, "stun_malformed")
-        return Verdict(_reply(check, password, mapped=(address[0].partition("%")[0], address[1])), True)
+        return Verdict(_reply(check, password, mapped=(path.host, path.port)), True)
 
-    def register(self, address: Address, now: float) -> list[Address]:
-        """Remember a proven address; the answer lists older ones that had to go."""
-        self.paths[address] = now
-        oldest = sorted(self.paths, key=self.paths.__getitem__)[: max(0, len(self.paths) - _MOST_PATHS)]
+    def register(self, path: Path, now: float, in_use: Callable[[Path], bool]) -> list[Path]:
+        """Remember a proven path; the answer lists older ones that had to go, none of them in use.
+
+        Checks can be copied on the way and sent again from elsewhere: that must not push out the path of the media.
+        """
+        self.paths[path] = now
+        beside = sorted((one for one in self.paths if not in_use(one)), key=self.paths.__getitem__)
+        oldest = beside[: max(0, len(self.paths) - _MOST_PATHS)]
         for gone in oldest:
             del self.paths[gone]
         return oldest

@@ -1,17 +1,21 @@
 """One participant's connection to the port: its states, its paths, its keys, and when it ends."""
 
 import asyncio
+from dataclasses import replace
 from enum import StrEnum
 from typing import ClassVar, Protocol
 
-from signaling.rtc.answer import Place, write_answer
+from signaling.rtc.answer import write_answer
 from signaling.rtc.budget import Budget
-from signaling.rtc.dtls import Association, Identity, Keys, Progress, SrtpError
-from signaling.rtc.gate import Gate
+from signaling.rtc.dtls import Association, Identity, Progress
 from signaling.rtc.ice import Address, Agent, Check
-from signaling.rtc.receive import LegStats, Receiver
-from signaling.rtc.rtp import LARGEST_PACKET, is_rtcp
+from signaling.rtc.paths import Transport
+from signaling.rtc.place import Place
+from signaling.rtc.room import Slot
+from signaling.rtc.rtp import LARGEST_PACKET
 from signaling.rtc.sdp import Offer, OfferRefused, parse_offer
+from signaling.rtc.stats import LegStats
+from signaling.rtc.traffic import Line, Seat, Traffic
 from telehealth.clock import Clock
 from telehealth.errors import Reason, Refusal
 from telehealth.frames import FrameSink
@@ -20,9 +24,9 @@ from telehealth.log import get_logger
 
 CONSENT_LIVES = 30.0  # seconds without an authenticated packet (RFC 7675 §5.1)
 _GOODBYE_LIVES = 8.0  # the same after RTCP BYE on every track; a parked leg goes on answering checks
-_MEDIA_PER_SECOND, _MEDIA_AT_ONCE = 2_000.0, 1_000.0
+_FORGED_PER_SECOND, _FORGED_AT_ONCE = 20_000.0, 5_000.0  # packets decrypted in vain
+_DEAF = 0.05  # seconds without media after more than that
 _DTLS_PER_SECOND, _DTLS_AT_ONCE = 50.0, 100.0
-_MOST_SOURCES = 64  # a leg's SSRCs: for each of them libsrtp keeps a stream as long as the leg lives
 _PATH_HELD = 5.0  # seconds for which nobody else may claim an address in use
 
 log = get_logger(__name__)
@@ -64,12 +68,16 @@ class Wire(Protocol):
 
     def forget(self, leg: "Leg") -> None: ...
 
+    def fail(self, leg: "Leg", error: Exception) -> None:
+        """End a leg that failed while another was served."""
+        ...
+
 
 class Leg:
-    """Receives one browser's audio and video. Made by `MediaPort.open_leg`; all calls on the event loop."""
+    """One browser's audio and video, both ways. Made by `MediaPort.open_leg`; all calls on the event loop."""
 
     def __init__(
-        self, leg_id: str, offer: Offer, identity: Identity, place: Place, sink: FrameSink, wire: Wire, entropy: Entropy
+        self, leg_id: str, offer: Offer, identity: Identity, place: Place, seat: Seat, wire: Wire, entropy: Entropy
     ) -> None:
         now = wire.clock.steady()
         self.leg_id = leg_id
@@ -78,25 +86,42 @@ class Leg:
         self.closed = asyncio.Event()
         self.close_reason: str | None = None
         self.agent = Agent(offer.ufrag, now, entropy)
-        self.last_media = float("-inf")
+        self.publisher = seat.publisher
         self._offer = offer
         self._place = place
         self._session_id = int.from_bytes(entropy(7), "big")
         self._version = 1
-        self._sink = Gate(sink)
         self._wire = wire
         self._remote: Address | None = None
         self._authenticated = now
         self._association = Association(identity, offer.fingerprints, self._send)
-        self._sources: set[bytes] = set()  # SSRCs of which an authentic packet came
-        self._media_budget = Budget(_MEDIA_PER_SECOND, _MEDIA_AT_ONCE, now)
+        self._forged_budget = Budget(_FORGED_PER_SECOND, _FORGED_AT_ONCE, now)
+        self._deaf_until = now
         self._dtls_budget = Budget(_DTLS_PER_SECOND, _DTLS_AT_ONCE, now)
-        ssrc = int.from_bytes(entropy(4), "big") or 1
-        self._receiver = Receiver(ssrc, offer.payloads, self._sink, self._send_rtcp, wire.count)
+        self._sources = dict(offer.sources)  # by mid, whatever later offers say
+        self._in_room = seat.room is not None
+        line = Line(wire.clock, self._send, wire.count, self._fail, self.finish)
+        self._traffic = Traffic(offer, seat, line, entropy)
 
     def answer(self) -> str:
         """The SDP answer to the last offer."""
-        return write_answer(self._offer, self._place, self.agent.current, self._session_id, self._version)
+        return write_answer(
+            self._offer, self._place, self.agent.current, self._session_id, self._version, self._traffic.voices
+        )
+
+    def slots(self) -> tuple[Slot, ...]:
+        """Who is on which receiving section of the browser."""
+        return self._traffic.slots()
+
+    def attach(self, sink: FrameSink) -> None:
+        """Give `sink` what arrives from now on, and ask for a key frame. Raises ValueError if one is attached."""
+        if self.state is LegState.CLOSED:
+            raise LegClosed
+        self._traffic.attach(sink)
+
+    def detach(self, reason: str) -> None:
+        """Nothing reaches the sink any more but its last call, `leg_closed(reason)`; the leg lives on."""
+        self._traffic.detach(reason)
 
     async def wait_connected(self) -> bool:
         """True once media can flow; False if the leg closed before. The caller sets the time limit."""
@@ -121,7 +146,7 @@ class Leg:
         """
         if self.state is LegState.CLOSED:
             raise LegClosed
-        offer = parse_offer(offer_sdp)
+        offer = parse_offer(offer_sdp, room=self._in_room, known=self._sources)
         if offer.fingerprints != self._offer.fingerprints:
             raise OfferRefused("fingerprint_changed")
         if (offer.ufrag, offer.password) != (self._offer.ufrag, self._offer.password):
@@ -129,17 +154,17 @@ class Leg:
             self._wire.enroll(self)
         self._offer = offer
         self._version += 1
-        self._receiver.payloads = offer.payloads
+        self._sources |= offer.sources
+        self._traffic.follow(offer)
         return self.answer()
 
     def request_key_frame(self) -> None:
         """Ask the browser for a video key frame, at most once a second; none is needed before it connected."""
-        if self.state is LegState.CONNECTED:
-            self._receiver.request_key_frame(self._wire.clock.steady())
+        self._traffic.request_key_frame()
 
     def limit_bitrate(self, bits_per_second: int) -> None:
         """Announce at most this much to the sender from the next report on (≥ 150 kbit/s)."""
-        self._receiver.estimate.limit = bits_per_second
+        self._traffic.limit(bits_per_second)
 
     async def close(self, reason: str) -> None:
         """Say goodbye to the browser and end the leg; a second call does nothing."""
@@ -151,16 +176,23 @@ class Leg:
             return
         self.state = LegState.CLOSED
         self.close_reason = reason
+        self._traffic.silence()
         self._association.close()
         self._wire.forget(self)
         self.connected.clear()
         self.closed.set()
         log.info("leg.closed", leg=self.leg_id, code=reason)
-        self._sink.leg_closed(reason)
+        self._traffic.close(reason)
 
     def stats(self) -> LegStats:
-        """What came so far."""
-        return self._receiver.stats()
+        """What came so far, and by which way."""
+        path = "" if self._remote is None else self._remote.kind
+        return replace(self._traffic.stats(), path=path)
+
+    @property
+    def transports(self) -> tuple[Transport, ...]:
+        """What the browser may connect by."""
+        return self._place.transports
 
     # Called by the port.
 
@@ -175,7 +207,7 @@ class Leg:
         if verdict.reply is not None:
             self._wire.send(verdict.reply, address)
         if verdict.valid:
-            self._authenticated = now
+            self._authenticated = self._traffic.proven(now)
             self._remote = self._remote or address
             if self.state is LegState.NEW:
                 self.state = LegState.CONNECTING
@@ -191,34 +223,17 @@ class Leg:
 
     def media(self, datagram: bytes, address: Address, now: float) -> None:
         """SRTP or SRTCP from an address that passed a check."""
-        keys = self._association.keys
-        if keys is None:
+        if self.state is not LegState.CONNECTED:
             self._wire.count("media_early")
-        elif not self._media_budget.take(now):
-            self._wire.count("media_quota")
+        elif now < self._deaf_until:
+            self._wire.count("forged_quota")
         elif len(datagram) > LARGEST_PACKET:
             self._wire.count("oversize")
-        else:
-            self._decrypt(keys, datagram, address, now)
-
-    def _decrypt(self, keys: Keys, datagram: bytes, address: Address, now: float) -> None:
-        control = is_rtcp(datagram)
-        source = datagram[4:8] if control else datagram[8:12]
-        if source not in self._sources and len(self._sources) >= _MOST_SOURCES:
-            self._wire.count("source_quota")
-            return
-        try:
-            plain = keys.incoming.unprotect_rtcp(datagram) if control else keys.incoming.unprotect(datagram)
-        except SrtpError as error:
-            self._wire.count("srtp_replayed" if "replay" in str(error) else "srtp_refused")
-            return
-        self._sources.add(source)
-        self._authenticated = self.last_media = now
-        self._remote = address
-        if control:
-            self._receiver.rtcp(plain, now)
-        else:
-            self._receiver.rtp(plain, now)
+        elif self._traffic.take(datagram, now):
+            self._authenticated = now
+            self._remote = address
+        elif not self._forged_budget.take(now):
+            self._deaf_until = now + _DEAF
 
     def tick(self, now: float) -> None:
         """What time alone brings: repeats, reports, expiry, the end."""
@@ -229,12 +244,18 @@ class Leg:
         if self.state is LegState.CONNECTING:
             self._follow(self._association.tick())
         elif self.state is LegState.CONNECTED:
-            self._receiver.tick(now)
+            self._traffic.tick(now)
         silence = now - self._authenticated
         if silence > CONSENT_LIVES:
             self.finish("silent")
-        elif silence > _GOODBYE_LIVES and self._receiver.said_goodbye:
+        elif silence > _GOODBYE_LIVES and self._traffic.said_goodbye:
             self.finish("bye")
+
+    def lose_path(self, address: Address) -> None:
+        """A connection closed: what was sent there goes to the way that was proven last, if there is one."""
+        self.agent.paths.pop(address, None)
+        if self._remote is address:
+            self._remote = max(self.agent.paths, key=self.agent.paths.__getitem__, default=None)
 
     def uses(self, address: Address, now: float) -> bool:
         """Whether media or the handshake goes over this address now."""
@@ -249,13 +270,13 @@ class Leg:
             self.state = LegState.CONNECTED
             self._authenticated = self._wire.clock.steady()
             self.connected.set()
+            assert self._association.keys is not None
+            self._traffic.open(self._association.keys)
             log.info("leg.connected", leg=self.leg_id)
 
     def _send(self, datagram: bytes) -> None:
         if self._remote is not None:
             self._wire.send(datagram, self._remote)
 
-    def _send_rtcp(self, plain: bytes) -> None:
-        keys = self._association.keys
-        if keys is not None and self._remote is not None:
-            self._wire.send(keys.outgoing.protect_rtcp(plain), self._remote)
+    def _fail(self, error: Exception) -> None:
+        self._wire.fail(self, error)

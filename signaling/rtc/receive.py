@@ -1,179 +1,161 @@
-"""What a leg does with decrypted packets: route them to their track and tell the sender how it went."""
+"""What a leg does with decrypted packets: route them to what they publish and tell the sender how it went."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from struct import Struct
 
 from signaling.rtc import rtcp
-from signaling.rtc.estimate import UplinkEstimate
-from signaling.rtc.rtp import RtpPacket, parse_rtp, restore_retransmission
-from signaling.rtc.sdp import Payloads
+from signaling.rtc.estimate import CEILING, QueueDelay, UplinkEstimate
+from signaling.rtc.extensions import find_extension
+from signaling.rtc.publication import Publication
+from signaling.rtc.sdp import MID, Offer, Source
+from signaling.rtc.stats import LegStats
 from signaling.rtc.stream import Stream
-from signaling.rtc.timeline import Timeline
+from signaling.rtc.timeline import SenderClock, Timeline
 from telehealth.frames import CLOCK_RATE, FrameSink, TrackKind
 
-_REPORT_EVERY = 1.0  # seconds
-_KEY_FRAME_EVERY = 1.0
+__all__ = ["LegStats", "Receiver"]
+
+_HEADER = Struct("!BBHII")
+_KEY_FRAME_EVERY = 1.0  # seconds
+_SOUND = 50_000  # bit/s that a publisher sends beside its pictures
 _ASSUMED_ROUND_TRIP = 0.1
+_ROUND_TRIPS: dict[TrackKind, float] = {"audio": 1.0, "video": 1.5}  # until a missing packet is asked for again
+_RECORDED: tuple[Source, ...] = ("audio", "camera")
 
 
-@dataclass(frozen=True, slots=True)
-class LegStats:
-    """What one leg received so far.
+@dataclass(slots=True)
+class _Recording:
+    """A sink and the lines its timestamps run on, whatever sources follow each other."""
 
-    `bitrate` and `allowed_bitrate` in bit/s, `loss` 0–1 before repair, both over the last second; `jitter` and `rtt` in
-    seconds, `rtt` None while unknown.
-    """
+    sink: FrameSink
+    timelines: dict[TrackKind, Timeline] = field(
+        default_factory=lambda: {kind: Timeline(rate) for kind, rate in CLOCK_RATE.items()}
+    )
 
-    packets: int = 0
-    octets: int = 0
-    bitrate: int = 0
-    loss: float = 0.0
-    jitter: dict[TrackKind, float] = field(default_factory=dict)
-    frames: dict[TrackKind, int] = field(default_factory=dict)
-    rtt: float | None = None
-    nacks: int = 0
-    key_frame_requests: int = 0
-    allowed_bitrate: int = 0
+    def stream(self, kind: TrackKind) -> Stream:
+        return Stream(kind, self.sink, self.timelines[kind])
 
 
 class Receiver:
-    """Owns the tracks of one leg. `send` takes plain RTCP; `count` names what was dropped."""
+    """Owns what one leg publishes. `send` takes plain RTCP; `count` names what was dropped."""
 
     def __init__(
-        self,
-        ssrc: int,
-        payloads: Payloads,
-        sink: FrameSink,
-        send: Callable[[bytes], None],
-        count: Callable[[str], None],
+        self, ssrc: int, offer: Offer, order: int, send: Callable[[bytes], None], count: Callable[[str], None]
     ) -> None:
         self.ssrc = ssrc
-        self.payloads = payloads
         self.estimate = UplinkEstimate()
-        self._sink = sink
+        self.publications: dict[Source, Publication] = {}
+        self._order = order
+        self._clock = SenderClock()
+        self._queue = QueueDelay()
         self._send = send
         self._count = count
-        self._streams: dict[TrackKind, Stream] = {}
-        self._timelines = {kind: Timeline(rate) for kind, rate in CLOCK_RATE.items()}
-        self._silent: set[int] = set()
-        self._key_wanted = False
+        self._recording: _Recording | None = None
+        self._sources: dict[int, Publication] = {}
+        self._repeats: dict[int, Publication] = {}
         self._key_asked = float("-inf")
         self._reported = float("-inf")
         self._window = (0, 0, 0)
         self._packets = self._octets = self._nacks = self._requests = self._bitrate = 0
         self._loss = 0.0
         self._rtt: float | None = None
+        self.follow(offer)
+
+    def follow(self, offer: Offer) -> None:
+        """Take what the last offer says: sections that came, changed or rest."""
+        present = {section.source: section for section in offer.sending if section.source is not None}
+        for gone in [source for source in self.publications if source not in present]:
+            self._forget(self.publications.pop(gone))
+        for source, section in present.items():
+            publication = self.publications.get(source)
+            if publication is None:
+                publication = self.publications[source] = Publication(section, self._order, self._clock, self._queue)
+                self._record(source)
+            publication.follow(section)
+            if section.repair is not None:
+                self._repeats[section.repair] = publication
 
     @property
     def said_goodbye(self) -> bool:
-        """Whether every track that ever came has ended by RTCP BYE."""
-        return bool(self._streams) and all(stream.ssrc in self._silent for stream in self._streams.values())
+        """Whether everything that ever came has ended by RTCP BYE."""
+        began = [publication for publication in self.publications.values() if publication.reception is not None]
+        return bool(began) and all(publication.silent for publication in began)
 
-    def rtp(self, datagram: bytes, now: float) -> None:
-        """One decrypted RTP packet."""
-        packet = parse_rtp(datagram)
-        if packet is None:
+    def attach(self, sink: FrameSink) -> None:
+        """Give the sink what comes from now on; nothing that is here already."""
+        self._recording = _Recording(sink)
+        for source in self.publications:
+            self._record(source)
+
+    def detach(self) -> None:
+        """Give no sink anything."""
+        self._recording = None
+        for publication in self.publications.values():
+            publication.stream = None
+
+    def forget(self) -> None:
+        """Let go of kept packets: a leg is a ring of references, and collecting it with them would stop all calls."""
+        for publication in self.publications.values():
+            publication.history.clear()
+
+    def rtp(self, view: memoryview, size: int, now: float) -> None:
+        """One decrypted RTP packet in `view[:size]`, which is used again afterwards."""
+        if size < _HEADER.size:
             self._count("rtp_malformed")
             return
+        head = _HEADER.unpack_from(view)
         self._packets += 1
-        self._octets += len(datagram)
-        if packet.payload_type == self.payloads.rtx:
-            self._repeat(packet, now)
-            return
-        kind = self.payloads.kind(packet.payload_type)
-        if kind is None:
+        self._octets += size
+        publication = self._sources.get(head[4])
+        if publication is None:
+            publication = self._repeats.get(head[4]) or self._identify(view, size, head)
+            if publication is None:
+                self._count("payload_unknown")
+                return
+        if head[1] & 0x7F == publication.codec.payload_type:
+            if not publication.take(view, size, head, now):
+                self._count("rtp_malformed")
+        elif head[1] & 0x7F == publication.codec.rtx:
+            took = publication.retake(view, size, head, now)
+            if took is not None:
+                self._rtt = took if self._rtt is None else self._rtt + (took - self._rtt) / 8
+        else:
             self._count("payload_unknown")
             return
-        stream = self._stream(kind, packet.ssrc)
-        self._silent.discard(packet.ssrc)
-        stream.take(packet, now)
-        if kind == "video":
-            self._repair(stream, now)
+        if publication.gaps.missing or publication.wants_key:
+            self._repair(publication, now)
 
-    def rtcp(self, datagram: bytes, now: float) -> None:
-        """One decrypted RTCP compound packet."""
-        found = rtcp.parse_rtcp(datagram)
-        if found is None:
-            self._count("rtcp_malformed")
+    def rtcp(self, said: rtcp.SenderReport | rtcp.Bye, now: float) -> None:
+        """What the browser says as a sender."""
+        if isinstance(said, rtcp.SenderReport):
+            if said.ssrc in self._sources:
+                self._sources[said.ssrc].reported(said, now)
             return
-        sources = {stream.ssrc: stream for stream in self._streams.values()}
-        for item in found:
-            if isinstance(item, rtcp.SenderReport):
-                if item.ssrc in sources:
-                    sources[item.ssrc].reported(item, now)
-            else:
-                self._silent.update(ssrc for ssrc in item.ssrcs if ssrc in sources)
+        for ssrc in said.ssrcs:
+            if ssrc in self._sources:
+                self._sources[ssrc].silent = True
 
     def request_key_frame(self, now: float) -> None:
-        """Ask for a key frame as soon as one may be asked for: once a second."""
-        self._key_wanted = True
-        self._ask_key_frame(now)
+        """Ask for a key frame of every picture as soon as one may be asked for: once a second."""
+        for publication in self._pictures():
+            publication.wants_key = True
+        self._ask_key_frames(now)
 
     def tick(self, now: float) -> None:
-        """Give up what is too late, ask again, report; call it every 50 ms or so."""
-        for stream in self._streams.values():
-            stream.advance(now)
-            if stream.kind == "video":
-                self._repair(stream, now)
-        if self._streams and now - self._reported >= _REPORT_EVERY:
-            self._report(now)
+        """Give up what is too late, ask again; call it every 50 ms or so."""
+        for publication in self.publications.values():
+            if publication.stream is not None:
+                publication.stream.advance(now)
+            self._repair(publication, now)
 
-    def stats(self) -> LegStats:
-        return LegStats(
-            packets=self._packets,
-            octets=self._octets,
-            bitrate=self._bitrate,
-            loss=self._loss,
-            jitter={kind: stream.reception.jitter for kind, stream in self._streams.items()},
-            frames={kind: stream.frames for kind, stream in self._streams.items()},
-            rtt=self._rtt,
-            nacks=self._nacks,
-            key_frame_requests=self._requests,
-            allowed_bitrate=self.estimate.announced,
-        )
-
-    def _stream(self, kind: TrackKind, ssrc: int) -> Stream:
-        stream = self._streams.get(kind)
-        if stream is None or stream.ssrc != ssrc:
-            if stream is not None:
-                self._count("source_changed")
-                self._silent.discard(stream.ssrc)
-            stream = self._streams[kind] = Stream(kind, ssrc, self._sink, self._timelines[kind])
-        return stream
-
-    def _repeat(self, packet: RtpPacket, now: float) -> None:
-        stream = self._streams.get("video")
-        if stream is None or self.payloads.video is None:
-            return
-        restored = restore_retransmission(packet, self.payloads.video, stream.ssrc)
-        if restored is None:
-            return
-        took = stream.retake(restored, now)
-        if took is not None:
-            self._rtt = took if self._rtt is None else self._rtt + (took - self._rtt) / 8
-
-    def _repair(self, stream: Stream, now: float) -> None:
-        missing = stream.due(now, max(0.03, 1.5 * (self._rtt or _ASSUMED_ROUND_TRIP)))
-        if missing and self.payloads.nack:
-            self._nacks += len(missing)
-            self._send(rtcp.negative_acknowledgement(self.ssrc, stream.ssrc, missing))
-        if stream.needs_key or self._key_wanted:
-            self._ask_key_frame(now)
-
-    def _ask_key_frame(self, now: float) -> None:
-        stream = self._streams.get("video")
-        source = stream.ssrc if stream is not None else self.payloads.video_ssrc
-        if source is None or now - self._key_asked < _KEY_FRAME_EVERY:
-            return
-        self._key_wanted = False
-        self._key_asked = now
-        self._requests += 1
-        self._send(rtcp.picture_loss(self.ssrc, source))
-
-    def _report(self, now: float) -> None:
+    def report(self, now: float) -> bytes:
+        """RR and REMB on everything since the last call, to be called about once a second; empty before media."""
+        receptions = [item.reception for item in self.publications.values() if item.reception is not None]
+        if not receptions:
+            return b""
         elapsed = min(10.0, now - self._reported)
         self._reported = now
-        receptions = [stream.reception for stream in self._streams.values()]
         blocks = [reception.block(now) for reception in receptions]
         expected = sum(reception.expected for reception in receptions)
         received = sum(reception.received for reception in receptions)
@@ -182,10 +164,107 @@ class Receiver:
         due = max(1, expected - before[0])
         self._loss = min(1.0, max(0.0, 1 - (received - before[1]) / due)) if expected > before[0] else 0.0
         self._bitrate = round(8 * (self._octets - before[2]) / elapsed)
-        allowed = self.estimate.update(self._loss, self._bitrate)
-        sources = [stream.ssrc for stream in self._streams.values()]
-        self._send(
-            rtcp.receiver_report(self.ssrc, blocks)
-            + rtcp.source_description(self.ssrc, "edge")
-            + rtcp.bandwidth_limit(self.ssrc, sources, allowed)
+        self.estimate.update(self._loss, self._bitrate, self._queue.seconds)
+        about = rtcp.source_description({self.ssrc: "edge"})
+        return rtcp.receiver_report(self.ssrc, blocks) + about + self.limits()
+
+    @property
+    def hurries(self) -> bool:
+        """Whether those who receive can suddenly take much less."""
+        return any(publication.hurry for publication in self.publications.values())
+
+    def limits(self) -> bytes:
+        """REMB: the least of our own estimate and what those can take who receive, with room for sound kept."""
+        heard = _SOUND
+        for publication in self._pictures():
+            publication.hurry = False
+            allowance = publication.allowance
+            heard += CEILING if allowance is None else allowance
+        self.estimate.heard = heard
+        sources = [item.reception.ssrc for item in self.publications.values() if item.reception is not None]
+        return rtcp.bandwidth_limit(self.ssrc, sources, self.estimate.announced)
+
+    def stats(self) -> LegStats:
+        """The inward half."""
+        began = [item for item in self.publications.values() if item.reception is not None]
+        return LegStats(
+            packets=self._packets,
+            octets=self._octets,
+            bitrate=self._bitrate,
+            loss=self._loss,
+            jitter={item.kind: item.reception.jitter for item in reversed(began) if item.reception is not None},
+            frames={item.kind: item.stream.frames for item in reversed(began) if item.stream is not None},
+            rtt=self._rtt,
+            nacks=self._nacks,
+            key_frame_requests=self._requests,
+            allowed_bitrate=self.estimate.announced,
         )
+
+    def _identify(self, view: memoryview, size: int, head: tuple[int, int, int, int, int]) -> Publication | None:
+        """Whose a new source is (RFC 9143 §9.2): by its MID, by the offer, by a payload type of one section alone."""
+        ssrc, payload_type = head[4], head[1] & 0x7F
+        every = list(self.publications.values())
+        named = [item for item in every if self._says_mid(item, view, size)]
+        named = named or [item for item in every if item.section.ssrc == ssrc]
+        named = named or [item for item in every if payload_type in (item.codec.payload_type, item.codec.rtx)]
+        if len(named) != 1:
+            return None
+        publication = named[0]
+        if payload_type == publication.codec.rtx:
+            self._repeats[ssrc] = publication
+        elif payload_type == publication.codec.payload_type:
+            self._begin(publication, ssrc)
+        else:
+            return None
+        return publication
+
+    def _says_mid(self, publication: Publication, view: memoryview, size: int) -> bool:
+        number = publication.section.extension(MID)
+        said = find_extension(view, size, number) if number is not None else None
+        return said == publication.section.mid.encode("ascii")
+
+    def _begin(self, publication: Publication, ssrc: int) -> None:
+        if publication.reception is not None:
+            self._count("source_changed")
+            self._sources.pop(publication.reception.ssrc, None)
+        self._sources[ssrc] = publication
+        publication.begin(ssrc)
+        if self._recording is not None and publication.stream is not None:
+            publication.stream = self._recording.stream(publication.kind)
+
+    def _record(self, source: Source) -> None:
+        if self._recording is not None and source in _RECORDED:
+            publication = self.publications[source]
+            publication.stream = self._recording.stream(publication.kind)
+
+    def _forget(self, publication: Publication) -> None:
+        for table in (self._sources, self._repeats):
+            for ssrc in [ssrc for ssrc, owner in table.items() if owner is publication]:
+                del table[ssrc]
+
+    def _repair(self, publication: Publication, now: float) -> None:
+        if publication.gaps.missing and publication.reception is not None:
+            missing = publication.gaps.due(
+                now, max(0.03, _ROUND_TRIPS[publication.kind] * (self._rtt or _ASSUMED_ROUND_TRIP))
+            )
+            if missing and publication.nacks:
+                self._nacks += len(missing)
+                self._send(rtcp.negative_acknowledgement(self.ssrc, publication.reception.ssrc, missing))
+        if publication.wants_key or publication.needs_key:
+            self._ask_key_frames(now)
+
+    def _pictures(self) -> list[Publication]:
+        return [publication for publication in self.publications.values() if publication.kind == "video"]
+
+    def _ask_key_frames(self, now: float) -> None:
+        """One request a second for all pictures that need one together, however many receivers ask."""
+        if now - self._key_asked < _KEY_FRAME_EVERY:
+            return
+        wanted = [item for item in self._pictures() if (item.wants_key or item.needs_key) and item.ssrc is not None]
+        if not wanted:
+            return
+        self._key_asked = now
+        self._requests += 1
+        for publication in wanted:
+            publication.wants_key = False
+        self._send(b"".join(rtcp.picture_loss(self.ssrc, item.ssrc) for item in wanted if item.ssrc is not None))

@@ -1,7 +1,6 @@
 """How well one source is received: loss, jitter and the echo of its sender reports (RFC 3550 §6.4, A.3, A.8)."""
 
 from signaling.rtc.rtcp import ReportBlock, SenderReport
-from signaling.rtc.rtp import RtpPacket
 
 _JITTER_LIMIT = 1.0  # seconds; more is a clock that stood, not jitter
 
@@ -15,7 +14,7 @@ class Reception:
         self.octets = 0
         self._rate = clock_rate
         self._base = 0
-        self._highest = 0
+        self.highest = 0
         self._jitter = 0.0
         self._transit: float | None = None
         self._prior = (0, 0)
@@ -28,27 +27,37 @@ class Reception:
 
     @property
     def expected(self) -> int:
-        return self._highest - self._base + 1 if self.received else 0
+        return self.highest - self._base + 1 if self.received else 0
 
     @property
     def lost(self) -> int:
         return max(0, self.expected - self.received)
 
-    def take(self, packet: RtpPacket, now: float) -> None:
-        """Count one packet that came at steady second `now`."""
-        if not self.received:
-            self._base = self._highest = packet.sequence
+    def extend(self, sequence: int) -> int:
+        """The 16-bit number counted on across its wraps, as the one nearest to the highest so far."""
+        return self.highest + ((sequence - self.highest + 0x8000 & 0xFFFF) - 0x8000)
+
+    def take(self, sequence: int, timestamp: int, octets: int, now: float) -> int:
+        """Count one packet that came at steady second `now`; its extended number (RFC 3550 A.1)."""
+        if self.received:
+            number = self.highest + ((sequence - self.highest + 0x8000 & 0xFFFF) - 0x8000)
+            if number > self.highest:
+                self.highest = number
         else:
-            step = (packet.sequence - self._highest + 0x8000 & 0xFFFF) - 0x8000
-            self._highest += max(0, step)
+            number = self._base = self.highest = sequence + 0x10000  # so that none before it is negative
         self.received += 1
-        self.octets += len(packet.payload) + 12
-        transit = (now * self._rate - packet.timestamp) % 0x100000000
+        self.octets += octets
+        transit = (now * self._rate - timestamp) % 0x100000000
         if self._transit is not None:
             change = abs((transit - self._transit + 0x80000000) % 0x100000000 - 0x80000000)
             if change < _JITTER_LIMIT * self._rate:
                 self._jitter += (change - self._jitter) / 16
         self._transit = transit
+        return number
+
+    def forgive(self, packets: int) -> None:
+        """So many were not lost on the way: the sender or the path was gone."""
+        self._base += packets
 
     def reported(self, report: SenderReport, now: float) -> None:
         """Remember the last sender report; its middle 32 bits are echoed."""
@@ -63,5 +72,5 @@ class Reception:
         last, at = self._report or (0, now)
         delay = round((now - at) * 65536)
         return ReportBlock(
-            self.ssrc, fraction, self.expected - self.received, self._highest, int(self._jitter), last, delay
+            self.ssrc, fraction, self.expected - self.received, self.highest - 0x10000, int(self._jitter), last, delay
         )

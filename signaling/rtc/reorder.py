@@ -1,11 +1,9 @@
 """Packets back into the order they were sent in, for a bounded time and in bounded space."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from signaling.rtc.rtp import RtpPacket
 
-_RETRIES = 5
 _STALE_STREAK = 64  # packets in a row from before the window: the sender began anew
 
 
@@ -22,13 +20,6 @@ class Arrived(NamedTuple):
     at: float
 
 
-@dataclass(slots=True)
-class _Missing:
-    since: float
-    asked: float = 0.0
-    tries: int = 0
-
-
 class Reorder:
     """Holds a packet back until those before it came, `hold` seconds passed, or `capacity` packets wait.
 
@@ -39,7 +30,7 @@ class Reorder:
         self._hold = hold
         self._capacity = capacity
         self._waiting: dict[int, Arrived] = {}
-        self._missing: dict[int, _Missing] = {}
+        self._missing: dict[int, float] = {}  # since when
         self._next: int | None = None
         self._highest = 0
         self._lost = 0
@@ -63,6 +54,15 @@ class Reorder:
         self._waiting[number] = Arrived(packet, now)
         return number
 
+    def passes(self, sequence: int) -> bool:
+        """Whether this is just the next packet while nothing waits or is missing: then it counts as handed on."""
+        if self._next is None or self._waiting or self._missing or sequence != self._next & 0xFFFF:
+            return False
+        self._highest = self._next
+        self._next += 1
+        self._stale = 0
+        return True
+
     def ready(self, now: float) -> list[Arrived | Gap]:
         """What may go on now, in order."""
         found: list[Arrived | Gap] = []
@@ -80,24 +80,6 @@ class Reorder:
         self._report_loss(found)
         return found
 
-    def due(self, now: float, interval: float) -> list[int]:
-        """Missing numbers, ascending, to ask for again: at most 5 times each, `interval` seconds apart."""
-        numbers = []
-        for number, missing in self._missing.items():
-            if missing.tries < _RETRIES and now - missing.asked >= interval * missing.tries:
-                missing.tries += 1
-                missing.asked = now
-                numbers.append(number)
-        numbers.sort()
-        return numbers
-
-    def asked_at(self, sequence: int) -> float | None:
-        """When a packet that is asked for exactly once so far was asked for: its arrival measures the round trip."""
-        if self._next is None:
-            return None
-        missing = self._missing.get(self._extend(sequence))
-        return missing.asked if missing is not None and missing.tries == 1 else None
-
     def _extend(self, sequence: int) -> int:
         return self._highest + ((sequence - self._highest + 0x8000 & 0xFFFF) - 0x8000)
 
@@ -110,12 +92,12 @@ class Reorder:
             self._next = number
         else:
             for absent in range(self._highest + 1, number):
-                self._missing[absent] = _Missing(now)
+                self._missing[absent] = now
         self._highest = number
 
     def _given_up(self, number: int, now: float) -> bool:
-        missing = self._missing.get(number)
-        return missing is not None and now - missing.since >= self._hold
+        since = self._missing.get(number)
+        return since is not None and now - since >= self._hold
 
     def _report_loss(self, found: list[Arrived | Gap]) -> None:
         if self._lost:

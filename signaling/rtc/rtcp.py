@@ -1,11 +1,12 @@
-"""RTCP: what a receiver must understand and what it must say (RFC 3550 §6, RFC 4585, REMB)."""
+"""RTCP: what senders and receivers of media tell each other (RFC 3550 §6, RFC 4585, RFC 5104 §4.3.1, REMB)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from struct import Struct, pack
 from typing import NamedTuple
 
 _HEADER = Struct("!BBH")
 _SENDER_INFO = Struct("!IQIII")
+_BLOCK = Struct("!IIIIII")
 SENDER_REPORT, RECEIVER_REPORT, SOURCE_DESCRIPTION, GOODBYE, RTP_FEEDBACK, PAYLOAD_FEEDBACK = (
     200,
     201,
@@ -43,9 +44,32 @@ class ReportBlock(NamedTuple):
     delay: int
 
 
-def parse_rtcp(datagram: bytes) -> list[SenderReport | Bye] | None:
-    """The sender reports and goodbyes of a compound packet, other kinds skipped; None if malformed anywhere."""
-    found: list[SenderReport | Bye] = []
+class Nack(NamedTuple):
+    """Sequence numbers (16 bit) of `media` to send again."""
+
+    media: int
+    numbers: tuple[int, ...]
+
+
+class PictureWanted(NamedTuple):
+    """PLI or FIR: those who see `media` need a key frame."""
+
+    media: int
+
+
+class Remb(NamedTuple):
+    """The most bit/s that all `sources` together may have."""
+
+    bits_per_second: int
+    sources: tuple[int, ...]
+
+
+Said = SenderReport | Bye | ReportBlock | Nack | PictureWanted | Remb
+
+
+def parse_rtcp(datagram: bytes) -> list[Said] | None:
+    """What a compound packet says, kinds we have no use for skipped; None if malformed anywhere."""
+    found: list[Said] = []
     position, end = 0, len(datagram)
     if end < 4:
         return None
@@ -56,20 +80,93 @@ def parse_rtcp(datagram: bytes) -> list[SenderReport | Bye] | None:
         body, position = position + 4, position + 4 + 4 * words
         if first >> 6 != 2 or position > end:
             return None
-        if kind == SENDER_REPORT:
-            if position - body < _SENDER_INFO.size:
-                return None
-            ssrc, ntp, timestamp, _, _ = _SENDER_INFO.unpack_from(datagram, body)
-            found.append(SenderReport(ssrc, ntp, timestamp))
-        elif kind == GOODBYE:
-            if position - body < 4 * (first & 0x1F):
-                return None
-            found.append(Bye(tuple(_words(datagram, body, first & 0x1F))))
+        reader = _READERS.get(kind)
+        if reader is not None and not reader(datagram[body:position], first & 0x1F, found):
+            return None
     return found
 
 
-def _words(datagram: bytes, start: int, count: int) -> Iterable[int]:
-    return (int.from_bytes(datagram[at : at + 4], "big") for at in range(start, start + 4 * count, 4))
+def _read_sender_report(body: bytes, count: int, found: list[Said]) -> bool:
+    if len(body) < _SENDER_INFO.size:
+        return False
+    ssrc, ntp, timestamp, _, _ = _SENDER_INFO.unpack_from(body)
+    found.append(SenderReport(ssrc, ntp, timestamp))
+    return _read_blocks(body, _SENDER_INFO.size, count, found)
+
+
+def _read_receiver_report(body: bytes, count: int, found: list[Said]) -> bool:
+    return _read_blocks(body, 4, count, found)
+
+
+def _read_blocks(body: bytes, start: int, count: int, found: list[Said]) -> bool:
+    if start + _BLOCK.size * count > len(body):
+        return False
+    for at in range(start, start + _BLOCK.size * count, _BLOCK.size):
+        ssrc, losses, highest, jitter, last, delay = _BLOCK.unpack_from(body, at)
+        total = (losses & 0xFFFFFF ^ 0x800000) - 0x800000
+        found.append(ReportBlock(ssrc, losses >> 24, total, highest, jitter, last, delay))
+    return True
+
+
+def _read_goodbye(body: bytes, count: int, found: list[Said]) -> bool:
+    if len(body) < 4 * count:
+        return False
+    found.append(Bye(_words(body, 0, count)))
+    return True
+
+
+def _read_rtp_feedback(body: bytes, form: int, found: list[Said]) -> bool:
+    """Generic NACK alone; other formats share the type (RFC 4585 §6.2)."""
+    if len(body) < 8:
+        return False
+    if form == 1:
+        numbers = []
+        for at in range(8, min(len(body) - 3, 8 + 4 * _LARGEST_NACK), 4):
+            first, mask = int.from_bytes(body[at : at + 2], "big"), int.from_bytes(body[at + 2 : at + 4], "big")
+            numbers.append(first)
+            numbers += [first + 1 + bit & 0xFFFF for bit in range(16) if mask >> bit & 1]
+        found.append(Nack(int.from_bytes(body[4:8], "big"), tuple(numbers)))
+    return True
+
+
+def _read_payload_feedback(body: bytes, form: int, found: list[Said]) -> bool:
+    if len(body) < 8:
+        return False
+    if form == 1:
+        found.append(PictureWanted(int.from_bytes(body[4:8], "big")))
+    elif form == 4:
+        entries = range(8, min(len(body) - 7, 8 + 8 * 31), 8)
+        found.extend(PictureWanted(int.from_bytes(body[at : at + 4], "big")) for at in entries)
+    elif form == 15 and body[8:12] == b"REMB":
+        if len(body) < 16 or len(body) < 16 + 4 * body[12]:
+            return False
+        rate = int.from_bytes(body[13:16], "big")
+        found.append(Remb((rate & 0x3FFFF) << (rate >> 18), _words(body, 16, body[12])))
+    return True
+
+
+def _words(body: bytes, start: int, count: int) -> tuple[int, ...]:
+    return tuple(int.from_bytes(body[at : at + 4], "big") for at in range(start, start + 4 * count, 4))
+
+
+_READERS: dict[int, Callable[[bytes, int, list[Said]], bool]] = {
+    SENDER_REPORT: _read_sender_report,
+    RECEIVER_REPORT: _read_receiver_report,
+    GOODBYE: _read_goodbye,
+    RTP_FEEDBACK: _read_rtp_feedback,
+    PAYLOAD_FEEDBACK: _read_payload_feedback,
+}
+
+
+def sender_report(report: SenderReport, packets: int, octets: int) -> bytes:
+    """SR without blocks: they go into a receiver report of their own."""
+    body = _SENDER_INFO.pack(report.ssrc, report.ntp, report.timestamp, packets & 0xFFFFFFFF, octets & 0xFFFFFFFF)
+    return _packet(0, SENDER_REPORT, body)
+
+
+def goodbye(sources: Sequence[int]) -> bytes:
+    """BYE of up to 31 sources (RFC 3550 §6.6)."""
+    return _packet(len(sources[:31]), GOODBYE, b"".join(pack("!I", source) for source in sources[:31]))
 
 
 def receiver_report(sender: int, blocks: Sequence[ReportBlock]) -> bytes:
@@ -91,11 +188,14 @@ def _block(block: ReportBlock) -> bytes:
     )
 
 
-def source_description(sender: int, cname: str) -> bytes:
-    """SDES with a CNAME of at most 255 octets."""
-    name = cname.encode("ascii")[:255]
-    chunk = pack("!IBB", sender, 1, len(name)) + name + b"\0"
-    return _packet(1, SOURCE_DESCRIPTION, chunk + bytes(-len(chunk) % 4))
+def source_description(names: Mapping[int, str]) -> bytes:
+    """SDES: the CNAME, at most 255 octets, of up to 31 sources."""
+    chunks = []
+    for sender, cname in list(names.items())[:31]:
+        name = cname.encode("ascii")[:255]
+        chunk = pack("!IBB", sender, 1, len(name)) + name + b"\0"
+        chunks.append(chunk + bytes(-len(chunk) % 4))
+    return _packet(len(chunks), SOURCE_DESCRIPTION, b"".join(chunks))
 
 
 def picture_loss(sender: int, media: int) -> bytes:

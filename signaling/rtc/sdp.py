@@ -1,50 +1,28 @@
 """Reading an offer: limits first, then aiortc's parser, then our own checks. What passes is a frozen value."""
 
 import re
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from aiortc.sdp import MediaDescription, SessionDescription
 
-from telehealth.errors import Reason, Refusal
-from telehealth.frames import TrackKind
+from signaling.rtc.sdp_lines import FEEDBACK, OfferRefused, reduced
 
-LARGEST_OFFER = 65_536  # octets
-_MOST_LINES = 4_000
-_MOST_CANDIDATES = 200
-_MOST_SECTIONS = 8
-_MOST_LINES_PER_SECTION = 256
+__all__ = ["LEVEL", "MID", "SEND_TIME", "Codec", "Direction", "Offer", "OfferRefused"]
+__all__ += ["Section", "Source", "parse_offer"]
+
+MOST_RECEIVING = 24
 _PARSER_ERRORS = (AssertionError, AttributeError, LookupError, StopIteration, TypeError, ValueError)
-_PLAIN = re.compile(r"[\x20-\x7e\r\n]*")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,32}")
 _ICE = re.compile(r"[A-Za-z0-9+/]{4,256}")
 _DIGEST_LENGTH = {"sha-256": 32, "sha-384": 48, "sha-512": 64}
-_KEPT = frozenset(
-    [
-        *("mid", "rtcp-mux", "sendrecv", "sendonly", "recvonly", "inactive", "rtpmap", "fmtp"),
-        *("setup", "fingerprint", "ice-ufrag", "ice-pwd", "group", "ssrc", "ssrc-group"),
-    ]
-)
-_FEEDBACK = ("goog-remb", "ccm fir", "nack", "nack pli")
 _KINDS = ("audio", "video", "application", "text", "message")
-_EXTENSIONS = (
-    "urn:ietf:params:rtp-hdrext:sdes:mid",
-    "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
-    "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
-)
+MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
+SEND_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
+LEVEL = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
+_EXTENSIONS = (MID, SEND_TIME, LEVEL)
 _PROFILE = "UDP/TLS/RTP/SAVPF"
-
-
-class OfferRefused(Refusal):
-    """An offer we cannot or will not answer. `fault` is a stable word for tests and logs, never part of the offer."""
-
-    code: ClassVar[str] = "offer_refused"
-    reason: ClassVar[Reason] = Reason.INVALID
-    message: ClassVar[str] = "The connection offer cannot be used."
-
-    def __init__(self, fault: str) -> None:
-        super().__init__()
-        self.fault = fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +34,16 @@ class Codec:
     rtx: int | None = None
 
 
+Source = Literal["audio", "camera", "screen"]
+Direction = Literal["sends", "receives", "rests"]
+
+
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One m-line. Only one with a `codec` is accepted."""
+    """One m-line as the browser sees it. Only one with a `codec` is accepted.
+
+    `source` says what it is if it ever sent; `ssrc` and `repair` are the sources it names, the second for RTX.
+    """
 
     kind: str
     profile: str
@@ -66,23 +51,14 @@ class Section:
     mid: str
     extensions: tuple[tuple[int, str], ...] = ()
     codec: Codec | None = None
+    direction: Direction = "rests"
+    source: Source | None = None
     ssrc: int | None = None
+    repair: int | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Payloads:
-    """Which payload type belongs to which track, in one bundle."""
-
-    audio: int | None
-    video: int | None
-    rtx: int | None
-    nack: bool
-    video_ssrc: int | None
-
-    def kind(self, payload_type: int) -> TrackKind | None:
-        if payload_type == self.audio:
-            return "audio"
-        return "video" if payload_type == self.video else None
+    def extension(self, uri: str) -> int | None:
+        """The number of a header extension here; None if it was not agreed."""
+        return next((number for number, name in self.extensions if name == uri), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,88 +71,86 @@ class Offer:
     fingerprints: frozenset[tuple[str, str]]
 
     @property
-    def payloads(self) -> Payloads:
-        chosen = {section.kind: section for section in self.sections if section.codec is not None}
-        audio, video = chosen.get("audio"), chosen.get("video")
-        codec = video.codec if video else None
-        return Payloads(
-            audio=audio.codec.payload_type if audio and audio.codec else None,
-            video=codec.payload_type if codec else None,
-            rtx=codec.rtx if codec else None,
-            nack=codec is not None and "nack" in codec.feedback,
-            video_ssrc=video.ssrc if video else None,
-        )
+    def sending(self) -> tuple[Section, ...]:
+        """The accepted sections that send now."""
+        return tuple(section for section in self.sections if section.direction == "sends" and section.codec)
+
+    @property
+    def receiving(self) -> tuple[Section, ...]:
+        """The accepted sections that only receive."""
+        return tuple(section for section in self.sections if section.direction == "receives" and section.codec)
+
+    @property
+    def sources(self) -> dict[str, Source]:
+        """What each section is that sends or sent, by mid."""
+        return {section.mid: section.source for section in self.sections if section.source is not None}
 
 
-def parse_offer(text: str) -> Offer:
-    """Read an SDP offer in bounded time. Raises OfferRefused whatever is wrong with it."""
-    kept, bundle_only = _reduce(text)
+def parse_offer(text: str, *, room: bool = False, known: Mapping[str, Source] | None = None) -> Offer:
+    """Read an SDP offer in bounded time. Raises OfferRefused whatever is wrong with it.
+
+    In a `room` sections may receive as well. `known` says what sections of earlier offers of this browser are, by mid.
+    """
+    kept, bundle_only = reduced(text)
     try:
         session = SessionDescription.parse(kept)
-        return _read(session, bundle_only)
+        return _read(session, bundle_only, room, dict(known or {}))
     except _PARSER_ERRORS as error:
         raise OfferRefused("unreadable") from error
 
 
-def _reduce(text: str) -> tuple[str, set[int]]:
-    """Keep the lines we use; the second answer counts the m-lines marked bundle-only (port 0 means no there)."""
-    if len(text) > LARGEST_OFFER:
-        raise OfferRefused("too_large")
-    if not _PLAIN.fullmatch(text):
-        raise OfferRefused("not_plain")
-    lines = text.splitlines()
-    if len(lines) > _MOST_LINES:
-        raise OfferRefused("too_many_lines")
-    sections: list[dict[str, None]] = [{}]
-    bundle_only: set[int] = set()
-    candidates = 0
-    for line in lines:
-        if line.startswith("m="):
-            sections.append({})
-        name = line[2:].split(":", 1)[0] if line.startswith("a=") else ""
-        if name == "bundle-only":
-            bundle_only.add(len(sections) - 2)
-        candidates += name == "candidate"
-        if line.startswith(("v=", "m=")) or _is_kept(name, line):
-            sections[-1][line] = None
-        if len(sections) - 1 > _MOST_SECTIONS or len(sections[-1]) > _MOST_LINES_PER_SECTION:
-            raise OfferRefused("too_many_lines")
-    if candidates > _MOST_CANDIDATES:
-        raise OfferRefused("too_many_lines")
-    return "\r\n".join(line for section in sections for line in section) + "\r\n", bundle_only
-
-
-def _is_kept(name: str, line: str) -> bool:
-    """Whether the parser needs the line. It would forget the direction of `extmap:3/recvonly`, so that goes."""
-    if name == "extmap":
-        return "/" not in line.split(" ", 1)[0]
-    if name == "rtcp-fb":
-        return line.partition(" ")[2] in _FEEDBACK
-    return name in _KEPT
-
-
-def _read(session: Any, bundle_only: set[int]) -> Offer:
+def _read(session: Any, bundle_only: set[int], room: bool, known: dict[str, Source]) -> Offer:
     bundled = {str(item) for group in session.group if group.semantic == "BUNDLE" for item in group.items}
-    taken: set[str] = set()
     sections: list[Section] = []
     accepted: list[MediaDescription] = []
     for index, media in enumerate(session.media):
         section = _plain_section(media)
-        open_ = media.port != 0 or index in bundle_only
-        if open_ and section.mid in bundled and media.kind not in taken:
+        direction = _direction(media, section.mid, room, known)
+        if (media.port != 0 or index in bundle_only) and section.mid in bundled and direction is not None:
             codec = _choose(media)
-            if codec is not None:
-                taken.add(media.kind)
+            if codec is not None and (direction != "sends" or _name(section, known)):
                 accepted.append(media)
-                section = _with_codec(section, media, codec)
+                section = _with_codec(section, media, codec, direction, known.get(section.mid))
         sections.append(section)
-    if not accepted:
-        raise OfferRefused("nothing_to_receive")
-    if len({section.mid for section in sections}) != len(sections):
-        raise OfferRefused("mid_twice")
-    _check_payload_types(sections)
+    _check_sections(sections, room)
     ufrag, password = _credentials(accepted[0])
     return Offer(tuple(sections), ufrag, password, _fingerprints(accepted))
+
+
+def _direction(media: Any, mid: str, room: bool, known: Mapping[str, Source]) -> Direction | None:
+    """What the browser does in a section; None if we have no use for it."""
+    if media.direction in (None, "sendrecv", "sendonly"):
+        return "sends"
+    if mid in known:
+        return "rests"
+    if not room:
+        return None
+    return "rests" if media.direction == "inactive" else "receives"
+
+
+def _name(section: Section, known: dict[str, Source]) -> bool:
+    """Say what a section that sends is, by its place among those of its kind; False if there are enough already."""
+    if section.mid not in known:
+        names: tuple[Source, ...] = ("audio",) if section.kind == "audio" else ("camera", "screen")
+        free = [name for name in names if name not in known.values()]
+        if not free:
+            return False
+        known[section.mid] = free[0]
+    return True
+
+
+def _check_sections(sections: list[Section], room: bool) -> None:
+    directions = [section.direction for section in sections if section.codec is not None]
+    if not (directions if room else "sends" in directions):
+        raise OfferRefused("nothing_to_receive")
+    if directions.count("receives") > MOST_RECEIVING:
+        raise OfferRefused("too_many_sections")
+    if len({section.mid for section in sections}) != len(sections):
+        raise OfferRefused("mid_twice")
+    named = [ssrc for section in sections for ssrc in (section.ssrc, section.repair) if ssrc is not None]
+    if len(set(named)) != len(named):
+        raise OfferRefused("ssrc_twice")
+    _check_payload_types(sections)
 
 
 def _plain_section(media: Any) -> Section:
@@ -188,23 +162,36 @@ def _plain_section(media: Any) -> Section:
     return Section(media.kind, media.profile, form, mid)
 
 
-def _with_codec(section: Section, media: Any, codec: Codec) -> Section:
+def _with_codec(section: Section, media: Any, codec: Codec, direction: Direction, source: Source | None) -> Section:
     extensions = tuple(
         (header.id, header.uri)
         for header in media.rtp.headerExtensions[:32]
         if header.uri in _EXTENSIONS and 1 <= header.id <= 255
     )
-    repeats = {group.items[1] for group in media.ssrc_group if group.semantic == "FID" and len(group.items) == 2}
-    sources = [source.ssrc for source in media.ssrc if 0 < source.ssrc <= 0xFFFFFFFF and source.ssrc not in repeats]
-    ssrc = sources[0] if sources else None
-    return Section(section.kind, section.profile, section.form, section.mid, extensions, codec, ssrc)
+    ssrc, repair = _sources(media) if direction == "sends" else (None, None)
+    return replace(
+        section, extensions=extensions, codec=codec, direction=direction, source=source, ssrc=ssrc, repair=repair
+    )
+
+
+def _sources(media: Any) -> tuple[int | None, int | None]:
+    """The SSRC a section sends with and the one that repeats it (RFC 4588 §8.8), as far as it names them."""
+    pairs = {
+        int(group.items[0]): int(group.items[1])
+        for group in media.ssrc_group
+        if group.semantic == "FID" and len(group.items) == 2
+    }
+    named = [source.ssrc for source in media.ssrc if 0 < source.ssrc <= 0xFFFFFFFF]
+    originals = [ssrc for ssrc in named if ssrc not in pairs.values()]
+    if not originals:
+        return None, None
+    repair = pairs.get(originals[0])
+    return originals[0], repair if repair in named or repair is None or 0 < repair <= 0xFFFFFFFF else None
 
 
 def _choose(media: Any) -> Codec | None:
-    """The codec we take from a section that sends; None if there is none or the section is no use."""
-    if media.kind not in ("audio", "video") or media.profile != _PROFILE:
-        return None
-    if media.direction not in (None, "sendrecv", "sendonly") or not media.rtcp_mux:
+    """The codec we take in a section; None if there is none or the section is no use."""
+    if media.kind not in ("audio", "video") or media.profile != _PROFILE or not media.rtcp_mux:
         return None
     wanted = ("opus", 48_000, 2) if media.kind == "audio" else ("vp8", 90_000, None)
     for codec in media.rtp.codecs:
@@ -212,11 +199,10 @@ def _choose(media: Any) -> Codec | None:
             break
     else:
         return None
-    if media.kind == "audio":
-        return Codec(codec.payloadType, ())
     offered = {f"{item.type} {item.parameter or ''}".strip() for item in codec.rtcpFeedback}
-    feedback = tuple(item for item in _FEEDBACK if item in offered)
-    return Codec(codec.payloadType, feedback, _retransmission(media, codec.payloadType))
+    feedback = tuple(item for item in FEEDBACK if item in offered and (media.kind == "video" or item == "nack"))
+    repeats = _retransmission(media, codec.payloadType) if media.kind == "video" else None
+    return Codec(codec.payloadType, feedback, repeats)
 
 
 def _retransmission(media: Any, payload_type: int) -> int | None:
@@ -227,10 +213,19 @@ def _retransmission(media: Any, payload_type: int) -> int | None:
 
 
 def _check_payload_types(sections: list[Section]) -> None:
-    chosen = [section.codec for section in sections if section.codec is not None]
-    used = [codec.payload_type for codec in chosen] + [codec.rtx for codec in chosen if codec.rtx is not None]
-    if len(set(used)) != len(used) or any(not 0 <= number <= 127 or 64 <= number <= 95 for number in used):
-        raise OfferRefused("payload_types")
+    """One payload type means one format throughout a bundle (RFC 9143 §9.1)."""
+    meanings: dict[int, str] = {}
+    for section in sections:
+        if section.codec is None:
+            continue
+        meant = {section.codec.payload_type: section.kind}
+        if section.codec.rtx == section.codec.payload_type:
+            raise OfferRefused("payload_types")
+        if section.codec.rtx is not None:
+            meant[section.codec.rtx] = f"rtx of {section.codec.payload_type}"
+        for number, meaning in meant.items():
+            if meanings.setdefault(number, meaning) != meaning or not 0 <= number <= 127 or 64 <= number <= 95:
+                raise OfferRefused("payload_types")
 
 
 def _credentials(media: Any) -> tuple[str, str]:

@@ -1,12 +1,11 @@
 """One track of one leg: packets in, encoded frames out to the sink."""
 
-from signaling.rtc.reception import Reception
-from signaling.rtc.reorder import Arrived, Gap, Reorder
+from signaling.rtc.reorder import Gap, Reorder
 from signaling.rtc.rtcp import SenderReport
 from signaling.rtc.rtp import RtpPacket
 from signaling.rtc.timeline import Timeline
-from signaling.rtc.vp8 import Broken, Vp8Assembler, Vp8Frame
-from telehealth.frames import CLOCK_RATE, EncodedFrame, FrameSink, TrackKind
+from signaling.rtc.vp8 import Broken, Vp8Assembler
+from telehealth.frames import EncodedFrame, FrameSink, TrackKind
 
 _HOLD: dict[TrackKind, float] = {"audio": 0.2, "video": 0.6}  # seconds to wait for a missing packet
 _CAPACITY: dict[TrackKind, int] = {"audio": 128, "video": 1024}  # packets
@@ -15,18 +14,13 @@ _CAPACITY: dict[TrackKind, int] = {"audio": 128, "video": 1024}  # packets
 class Stream:
     """Orders one source's packets and hands whole frames on; video starts with a key frame, at first and after loss."""
 
-    def __init__(self, kind: TrackKind, ssrc: int, sink: FrameSink, timeline: Timeline) -> None:
+    def __init__(self, kind: TrackKind, sink: FrameSink, timeline: Timeline) -> None:
         self.kind: TrackKind = kind
-        self.reception = Reception(ssrc, CLOCK_RATE[kind])
         self.frames = 0
         self._sink = sink
         self._timeline = timeline
         self._reorder = Reorder(hold=_HOLD[kind], capacity=_CAPACITY[kind])
         self._vp8 = Vp8Assembler() if kind == "video" else None
-
-    @property
-    def ssrc(self) -> int:
-        return self.reception.ssrc
 
     @property
     def needs_key(self) -> bool:
@@ -35,34 +29,27 @@ class Stream:
 
     def take(self, packet: RtpPacket, now: float) -> None:
         """A packet from the sender, first time."""
-        self.reception.take(packet, now)
+        if self._reorder.passes(packet.sequence):
+            self._emit_next(packet, now)
+            return
         self._reorder.insert(packet, now)
         self.advance(now)
 
-    def retake(self, packet: RtpPacket, now: float) -> float | None:
-        """A packet that RTX brought back; the round trip in seconds if it can be told."""
-        asked = self._reorder.asked_at(packet.sequence)
+    def retake(self, packet: RtpPacket, now: float) -> None:
+        """A packet that RTX brought back."""
         self._reorder.insert(packet, now, repeated=True)
         self.advance(now)
-        return now - asked if asked is not None else None
 
     def advance(self, now: float) -> None:
         """Hand on what is due; call it also as time passes."""
         for item in self._reorder.ready(now):
             if isinstance(item, Gap):
                 self._lose(item.packets)
-            elif self._vp8 is None:
-                self._emit_audio(item)
             else:
-                self._emit_video(self._vp8, item)
+                self._emit_next(item.packet, item.at)
 
-    def due(self, now: float, interval: float) -> list[int]:
-        """Extended sequence numbers to ask for again."""
-        return self._reorder.due(now, interval)
-
-    def reported(self, report: SenderReport, now: float) -> None:
+    def reported(self, report: SenderReport) -> None:
         """Pass on which moment of the sender's clock belongs to which timestamp."""
-        self.reception.reported(report, now)
         place = self._timeline.locate(report.timestamp)
         if place is not None:
             self._sink.sender_report(self.kind, place, report.ntp)
@@ -72,17 +59,19 @@ class Stream:
             self._vp8.lose()
         self._sink.lost(self.kind, packets)
 
-    def _emit_audio(self, item: Arrived) -> None:
-        if item.packet.payload:
-            self._emit(item.packet.payload, item.packet.timestamp, True, item.at)
-
-    def _emit_video(self, vp8: Vp8Assembler, item: Arrived) -> None:
-        frame = vp8.push(item.packet)
-        if isinstance(frame, Vp8Frame):
-            if not self._emit(frame.data, frame.timestamp, frame.key, item.at):
-                vp8.lose()
-        elif frame is Broken.BROKEN:
+    def _emit_next(self, packet: RtpPacket, at: float) -> None:
+        vp8 = self._vp8
+        if vp8 is None:
+            if packet.payload:
+                self._emit(packet.payload, packet.timestamp, True, at)
+            return
+        frame = vp8.push(packet)
+        if frame is None:
+            return
+        if frame is Broken.BROKEN:
             self._sink.lost(self.kind, 1)
+        elif not self._emit(frame.data, frame.timestamp, frame.key, at):
+            vp8.lose()
 
     def _emit(self, data: bytes, timestamp: int, key: bool, arrived: float) -> bool:
         place = self._timeline.place(timestamp, arrived)

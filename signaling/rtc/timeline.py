@@ -3,6 +3,9 @@
 _HALF = 1 << 31
 _BACKWARD = 1.0  # seconds that late packets may lie back
 _LEAP = 35.0  # seconds that may be missing beyond what the steady clock saw
+_NTP_SECOND = 1 << 32
+_JUMP = 2.0  # seconds: beyond this the sender's clock was set
+_DRIFT = 0.02  # of what a report is late, so that a slowly drifting clock is followed
 _STALL = 3.0  # seconds by which timestamps may fall behind: browsers stop the audio clock while nothing is sent
 
 
@@ -38,3 +41,24 @@ class Timeline:
     def _nearest(self, timestamp: int) -> int:
         reference = (self._last[0] if self._last else timestamp) - self._offset
         return reference + ((timestamp - reference + _HALF & 0xFFFFFFFF) - _HALF) + self._offset
+
+
+class SenderClock:
+    """What a browser's clock shows at our steady time, by its sender reports; all its streams share it."""
+
+    __slots__ = ("_behind",)
+
+    def __init__(self) -> None:
+        self._behind: float | None = None
+
+    def heard(self, ntp: int, now: float) -> None:
+        """A report of 64-bit `ntp` came. The quickest counts, so that jitter does not part sound from lips."""
+        behind = now - ntp / _NTP_SECOND
+        if self._behind is None or not -_JUMP < behind - self._behind < _JUMP:
+            self._behind = behind
+        else:
+            self._behind = min(behind, self._behind + (behind - self._behind) * _DRIFT)
+
+    def since(self, ntp: int, now: float) -> float | None:
+        """Seconds from the moment `ntp` of that clock to the present one; None before any report."""
+        return None if self._behind is None else now - self._behind - ntp / _NTP_SECOND

@@ -46,6 +46,17 @@ def read_descriptor(payload: bytes) -> Descriptor | None:
     return Descriptor(size, first) if size < end else None
 
 
+def starts_key_frame(payload: bytes) -> bool:
+    """Whether a key frame begins in this packet (RFC 7741 §4.3, P = 0); the bit stays clear under frame keys."""
+    if len(payload) < 2 or payload[0] & 0x1F != 0x10:
+        return False
+    descriptor = read_descriptor(payload)
+    return descriptor is not None and not payload[descriptor.size] & 0x01
+
+
+_PLAIN = Descriptor(1, False)
+
+
 class Vp8Assembler:
     """Takes packets without gaps, gives whole frames, the first one a key frame after every `lose()`."""
 
@@ -68,9 +79,11 @@ class Vp8Assembler:
 
     def push(self, packet: RtpPacket) -> Vp8Frame | Broken | None:
         """The frame that `packet` completes, BROKEN if the sender broke the format, else None."""
-        if not packet.payload:
+        payload = packet.payload
+        if not payload:
             return None
-        descriptor = read_descriptor(packet.payload)
+        plain = self._parts and len(payload) > 1 and not payload[0] & 0x90  # on with a frame, nothing optional
+        descriptor = _PLAIN if plain else read_descriptor(payload)
         if descriptor is None:
             return self._give_up()
         if descriptor.first:

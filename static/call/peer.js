@@ -1,10 +1,12 @@
 // The direct connection between two browsers: perfect negotiation, ICE restart, chat on a data channel.
+import { fingerprint } from "../state/sdp.js";
 import { onDescription } from "../state/signal.js";
 
 /** @typedef {{description?: RTCSessionDescriptionInit | null, candidate?: RTCIceCandidateInit | null}} Message */
 
-/** Events: `far` (streams changed), `state`, `chat` (detail: text). */
+/** Events: `flow` (what comes changed), `state`, `chat` (detail: text). */
 export class Peer extends EventTarget {
+  kind = "direct";
   #making = false;
   #settling = false;
   #ignoring = false;
@@ -15,15 +17,14 @@ export class Peer extends EventTarget {
   /** @type {RTCRtpTransceiver | null} */ #screen = null;
   /** @type {RTCDataChannel | null} */ #chat = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #restart;
-  far = new MediaStream();
-  farScreen = new MediaStream();
 
   /**
-   * @param {{polite: boolean, iceServers: RTCIceServer[], send: (message: Message) => void,
+   * @param {{key: string, polite: boolean, iceServers: RTCIceServer[], send: (message: Message) => void,
    *   tracks: {audio: MediaStreamTrack | null, video: MediaStreamTrack | null}}} options
    */
-  constructor({ polite, iceServers, send, tracks }) {
+  constructor({ key, polite, iceServers, send, tracks }) {
     super();
+    this.key = key; // with whom, on which of their pages
     this.polite = polite;
     this.tracks = { ...tracks };
     this.send = send;
@@ -58,7 +59,7 @@ export class Peer extends EventTarget {
     const pc = this.connection;
     pc.addEventListener("negotiationneeded", () => void this.#offer());
     pc.addEventListener("icecandidate", ({ candidate }) => this.send({ candidate: candidate?.toJSON() ?? null }));
-    pc.addEventListener("track", ({ track, transceiver }) => this.#came(track, transceiver));
+    for (const name of ["track", "signalingstatechange"]) pc.addEventListener(name, () => this.#tell("flow", null));
     pc.addEventListener("connectionstatechange", () => this.#stateChanged());
     const moved = () => pc.restartIce();
     addEventListener("online", moved);
@@ -80,15 +81,25 @@ export class Peer extends EventTarget {
     this.#tell("state", state);
   }
 
-  /** @param {MediaStreamTrack} track @param {RTCRtpTransceiver} transceiver */
-  #came(track, transceiver) {
-    const camera = this.#mids();
-    const stream = track.kind === "video" && camera.video && transceiver !== camera.video ? this.farScreen : this.far;
-    for (const old of stream.getTracks()) if (old.kind === track.kind) stream.removeTrack(old);
-    stream.addTrack(track);
-    for (const kind of ["mute", "unmute", "ended"]) track.addEventListener(kind, () => this.#tell("far", null));
-    this.#tell("far", null);
+  /** What comes from the other side: the only one there is.
+   * @param {string} participant @returns {import("./leg.js").Receivers} */
+  from(participant) {
+    if (!this.key.startsWith(participant)) return { audio: null, camera: null, screen: null };
+    const { audio, video } = this.#mids();
+    const screens = this.connection.getTransceivers().filter((one) =>
+      one.receiver.track.kind === "video" && one !== video && one.currentDirection?.includes("recv"));
+    return { audio: audio?.receiver ?? null, camera: video?.receiver ?? null, screen: screens.at(-1)?.receiver ?? null };
   }
+
+  /** Whether a description comes from another connection than the one we talk with. @param {RTCSessionDescriptionInit | null} description */
+  strange(description) {
+    const held = fingerprint(this.connection.remoteDescription?.sdp);
+    const came = fingerprint(description?.sdp);
+    return held !== undefined && came !== undefined && held !== came;
+  }
+
+  /** Whether media of somebody may flow. @param {import("../state/visit.js").Person} person */
+  reaches(person) { return this.key.startsWith(person.participant) && this.connection.connectionState === "connected"; }
 
   /** The first line of each kind is microphone and camera; later video lines are screens. */
   #mids() {

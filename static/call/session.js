@@ -1,37 +1,32 @@
-// One person's part in a visit: socket, view, direct connection, leg. Pages only listen and press.
+// One person's part in a visit: socket, view, consent; the ways media takes follow the view. Pages only listen and press.
 import { codeOf } from "../net/api.js";
 import { connect, hangUp, passes, send } from "../net/socket.js";
-import { newer, partner } from "../state/visit.js";
-import { quality } from "../state/signal.js";
+import { mediaOf } from "../state/media.js";
+import { changes, newer } from "../state/visit.js";
 import { language } from "../ui/i18n.js";
 import { publicKey, receipt, sha256, sign } from "./keys.js";
-import { Leg } from "./leg.js";
-import { Peer } from "./peer.js";
+import { Measuring } from "./measuring.js";
+import { Ways } from "./ways.js";
 
 /** @typedef {import("../state/visit.js").View} View */
 /** @typedef {{request: string, by: {name: string, role: string}, purpose: string, text: string, version: string,
  *   sha256: string, language: string, retention_days: number}} Asked */
 
-/** @typedef {{from: string, page: string, description: RTCSessionDescriptionInit | null, candidate: RTCIceCandidateInit | null}} Signal */
-
 /** Names this page load: somebody who reloads is the same participant on another page. */
 const PAGE = crypto.randomUUID();
 const AGAIN_AFTER = 2000;
+const WITHDRAWAL_WITHIN = 1000;
 
-/** Events: `view`, `far`, `peer`, `chat`, `asked`, `ended`, `replaced`, `link`, `trouble`, `screenstop`. */
+/** Events: `view`, `far`, `people` (who came, who left), `speaking`, `quality`, `chat`, `asked`, `ended`, `replaced`, `link`, `trouble`, `screenstop`. */
 export class Session extends EventTarget {
   /** @type {View | null} */ view = null;
-  /** @type {Peer | null} */ peer = null;
-  /** @type {Leg | null} */ leg = null;
-  /** @type {RTCIceServer[]} */ #iceServers = [];
-  /** @type {string | null} participant and page of whom we talk with */ #with = null;
-  /** @type {Signal[]} what came before we knew its sender; full means the oldest goes */ #early = [];
-  /** @type {ReturnType<typeof setInterval> | undefined} */ #measuring;
   /** @type {string | null} the request whose yes was taken back here, whatever the server knows of it */ #withdrawn = null;
   /** @type {string | undefined} the connection on which the server was told so */ #toldOn;
+  /** Whether the server answered that. */ #heardOf = false;
   /** Whether this page has been in the visit, or its person chose to go on without the log. */ #begun = false;
   #choosing = false;
   screen = false;
+  /** @type {Asked | null} the newest question, for a room that opens after it came */ question = null;
 
   /** @param {Record<string, unknown>} purpose @param {import("./devices.js").Devices} devices
    * @param {(() => Promise<unknown>) | null} [emergency] asks staff whether to go on while the audit log is not available */
@@ -45,10 +40,23 @@ export class Session extends EventTarget {
     this.socket.on("disconnect", () => this.#tell("link", "lost"));
     this.socket.on("connect_error", (error) => this.#refused(error));
     this.socket.on("view", (view) => this.#saw(view));
-    this.socket.on("signal", (message) => void this.#signalled(message));
+    this.ways = new Ways({
+      signal: (message) => void send(this.socket, "signal", message).catch(() => null),
+      offer: (sdp) => send(this.socket, "leg.offer", { sdp }),
+      ready: (turn) => send(this.socket, "leg.ready", { turn }),
+    }, devices);
+    for (const name of ["far", "state", "speaking", "chat"]) {
+      this.ways.addEventListener(name, (event) => this.#tell(name === "state" ? "far" : name, /** @type {CustomEvent} */ (event).detail));
+    }
+    this.measuring = new Measuring(() => this.ways.connection, (report) => {
+      this.#tell("quality", report.level);
+      void this.act("quality", report);
+    });
+    this.socket.on("signal", (message) => this.ways.signalled(message));
+    this.socket.on("leg.slots", ({ slots }) => this.ways.slots(slots));
+    this.socket.on("leg.open", () => this.ways.open());
+    this.socket.on("chat", (message) => this.#tell("chat", message));
     this.socket.on("consent.asked", (asked) => void this.#asked(asked));
-    this.socket.on("recording.open", () => void this.openLeg());
-    this.socket.on("recording.close", () => this.closeLeg());
     this.socket.on("screen.stop", () => this.#tell("screenstop", null));
     this.socket.on("ended", ({ reason }) => this.#over("ended", reason));
     this.socket.on("replaced", () => this.#over("replaced", null));
@@ -69,7 +77,8 @@ export class Session extends EventTarget {
         ...(this.staff && { break_glass: this.#begun }),
       });
       this.#begun = true;
-      this.#iceServers = answer.ice_servers;
+      this.ways.iceServers = answer.ice_servers;
+      this.ways.retell();
       this.view = null; // a restarted server counts its revisions anew
       this.#saw(answer.view);
       this.#tell("link", "up");
@@ -104,50 +113,17 @@ export class Session extends EventTarget {
   #saw(view) {
     const fresh = newer(this.view, view);
     if (fresh === this.view) return;
+    const { came, left } = changes(this.view, fresh);
     this.view = fresh;
-    this.#meet(partner(fresh), fresh.self.state === "admitted");
-    this.#tell("view", fresh);
-  }
-
-  /** Keep exactly one connection, to the one admitted beside me. @param {import("../state/visit.js").Person | null} person @param {boolean} admitted */
-  #meet(person, admitted) {
-    if (admitted && person && !person.online) return; // away for now: what runs between us needs no server and goes on
-    const here = admitted && person && person.page ? `${person.participant} ${person.page}` : null;
-    if (here === this.#with) return;
-    this.#part();
-    if (!here || !person || !this.view) return;
-    const wanted = person.participant;
-    this.#with = here;
-    this.peer = new Peer({
-      polite: this.view.polite, iceServers: this.#iceServers,
-      tracks: { audio: this.devices.audio, video: this.devices.video },
-      send: (message) => void send(this.socket, "signal", { to: wanted, description: null, candidate: null, ...message }).catch(() => null),
-    });
-    for (const name of ["far", "chat", "state"]) {
-      this.peer.addEventListener(name, (event) => this.#tell(name === "state" ? "peer" : name, /** @type {CustomEvent} */ (event).detail));
-    }
-    this.#measuring = setInterval(() => void this.#measure(), 3000);
-    this.#tell("far", null);
-    for (const message of this.#early.splice(0)) void this.#signalled(message);
-  }
-
-  #part() {
-    clearInterval(this.#measuring);
-    this.peer?.close();
-    this.peer = null;
-    this.#with = null;
-    this.#tell("far", null);
-  }
-
-  /** @param {Signal} message */
-  async #signalled(message) {
-    if (this.#with === `${message.from} ${message.page}`) await this.peer?.take(message);
-    else this.#early = [...this.#early.slice(-63), message];
+    this.#tell("view", fresh); // the light before all else: building a way takes a moment
+    if (came.length || left.length) this.#tell("people", { came, left });
+    if (!this.#takenBack) this.ways.hold(false);
+    this.ways.follow(fresh);
   }
 
   async #devicesChanged() {
     const { audio, video } = this.devices;
-    await Promise.all([this.peer?.use("audio", audio), this.peer?.use("video", video), this.leg?.use("audio", audio), this.leg?.use("video", video)]);
+    await Promise.all([this.ways.use("audio", audio), this.ways.use("video", video)]);
     await this.tellMedia();
   }
 
@@ -156,55 +132,34 @@ export class Session extends EventTarget {
     await this.act("media", { audio: Boolean(this.devices.audio?.enabled), video: Boolean(this.devices.video), screen: this.screen });
   }
 
-  async #measure() {
-    if (!this.peer || this.peer.connection.connectionState !== "connected") return;
-    let rtt = 0;
-    let loss = 0;
-    for (const report of (await this.peer.connection.getStats()).values()) {
-      if (report.type === "candidate-pair" && report.nominated && report.currentRoundTripTime) rtt = report.currentRoundTripTime * 1000;
-      if (report.type === "remote-inbound-rtp") loss = Math.max(loss, report.fractionLost ?? 0);
-    }
-    const level = quality(rtt, loss);
-    this.#tell("quality", level);
-    await this.act("quality", { level, rtt_ms: Math.round(rtt), loss: Math.min(1, Math.max(0, loss)) });
-  }
-
   /** @param {Asked} asked */
   async #asked(asked) {
     const honest = (await sha256(asked.text)) === asked.sha256;
+    this.question = honest ? asked : null;
     this.#tell(honest ? "asked" : "trouble", honest ? asked : "consent_text_changed");
   }
 
-  /** @param {Asked} asked @param {"yes" | "no"} answer */
+  /** Null where the server did not take it. @param {Asked} asked @param {"yes" | "no"} answer */
   async answer(asked, answer) {
-    if (!this.view) return;
+    if (!this.view) return null;
     const text = receipt({
       visit: this.view.visit.id, participant: this.view.self.participant, request: asked.request, answer, sha256: asked.sha256,
       version: asked.version, language: asked.language, purpose: asked.purpose, at: new Date().toISOString(),
     });
-    await this.act("consent.answer", { request: asked.request, answer, receipt: text, signature: await sign(text) });
+    return this.act("consent.answer", { request: asked.request, answer, receipt: text, signature: await sign(text) });
   }
 
   /** Whether a yes was taken back that the server still counts on. */
   get #takenBack() { return this.#withdrawn !== null && this.view?.recording.request === this.#withdrawn; }
 
-  async openLeg() {
-    this.closeLeg();
-    if (this.#takenBack) return void this.#sendWithdrawal();
-    const leg = new Leg(async (sdp) => (await send(this.socket, "recording.leg", { sdp })).sdp);
-    this.leg = leg;
-    await leg.open({ audio: this.devices.audio, video: this.devices.video }).catch(() => { if (this.leg === leg) this.closeLeg(); });
-  }
-
-  closeLeg() {
-    this.leg?.close();
-    this.leg = null;
-  }
-
-  /** Stop what the recorder gets here and now, then tell the server: at once, or when the line is back. */
+  /** Tell the server, at once or when the line is back. Until it has said that it knows, a second at most, what this
+   * page sends may still be recorded: then nothing is sent to the server at all. */
   async withdraw() {
     this.#withdrawn = this.view?.recording.request ?? null;
-    this.closeLeg();
+    this.#toldOn = undefined; // of an earlier yes
+    this.#heardOf = false;
+    if (!this.socket.connected) this.ways.hold(true);
+    else setTimeout(() => { if (this.#takenBack && !this.#heardOf) this.ways.hold(true); }, WITHDRAWAL_WITHIN);
     await this.#sendWithdrawal();
   }
 
@@ -213,13 +168,18 @@ export class Session extends EventTarget {
     const line = this.socket.id;
     if (!this.#takenBack || !this.socket.connected || this.#toldOn === line) return;
     this.#toldOn = line;
+    this.#heardOf = false;
     try {
       await send(this.socket, "consent.withdraw");
     } catch (error) {
-      if (codeOf(error) === "wrong_state") return; // the recording is over already
-      if (this.#toldOn === line) this.#toldOn = undefined;
-      setTimeout(() => void this.#sendWithdrawal(), AGAIN_AFTER);
+      if (codeOf(error) !== "wrong_state") { // else the recording is over already
+        if (this.#toldOn === line) this.#toldOn = undefined;
+        setTimeout(() => void this.#sendWithdrawal(), AGAIN_AFTER);
+        return;
+      }
     }
+    this.#heardOf = true;
+    this.ways.hold(false);
   }
 
   /** Let somebody in; while the log is down only after staff chose to. @param {string} participant */
@@ -244,6 +204,13 @@ export class Session extends EventTarget {
     }
   }
 
+  /** Say something: browser to browser where media goes so too, else over the socket; kept nowhere.
+   * @param {string} text @returns {Promise<boolean>} whether it went out */
+  async say(text) {
+    if (this.view && mediaOf(this.view).topology === "relay") return Boolean(await this.act("chat", { text }));
+    return this.ways.say(text);
+  }
+
   async leave() {
     await this.act("leave", {});
     this.#over("ended", "left");
@@ -251,8 +218,8 @@ export class Session extends EventTarget {
 
   /** @param {"ended" | "replaced"} how @param {string | null} reason */
   #over(how, reason) {
-    this.closeLeg();
-    this.#part();
+    this.measuring.stop();
+    this.ways.close();
     hangUp(this.socket);
     this.#tell(how, reason);
   }

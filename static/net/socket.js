@@ -6,7 +6,7 @@ import { proof } from "./proof.js";
 const ANSWER_WITHIN = 10_000;
 const AGAIN_AFTER = 2000;
 /** Refusals of a handshake that pass by themselves. */
-const PASSING = new Set(["unavailable", "slow_down", "internal", "proof_needed"]);
+const PASSING = new Set(["unavailable", "draining", "slow_down", "internal", "proof_needed"]);
 /** Sockets given up for good. */
 const over = new WeakSet();
 

@@ -47,6 +47,9 @@ function draw() {
   if (way.step !== "call" && !main.contains(document.activeElement)) main.focus();
 }
 
+/** Whether somebody else than the patient is invited, and as what. */
+const guest = () => (["interpreter", "relative", "colleague"].includes(invitation?.role) ? invitation.role : null);
+
 /** @param {...(Node | string | false | null | undefined)} content */
 function card(...content) {
   const at = DOTS[way.step];
@@ -89,9 +92,11 @@ function askCode() {
   const error = h("p", { class: "error", role: "alert", id: "code-error" });
   const button = h("button", { class: "primary wide", type: "submit" }, t("join.code.go"));
   const send = h("button", { class: "wide", type: "button", id: "send-code", onclick: mint }, t(/** @type {any} */ (`join.mint.${invitation.channel}`)));
-  card(h("h1", {}, t("join.hello")), h("p", {}, t(/** @type {any} */ (`join.code.${invitation.channel}`))),
+  card(h("h1", {}, t("join.hello")), guest() && h("p", { class: "chip", id: "invited-as" }, t(/** @type {any} */ (`join.as.${guest()}`))),
+    h("p", {}, t(/** @type {any} */ (`join.code.${invitation.channel}`))),
     !passcode && send,
-    h("form", { class: "stack", onsubmit: verify }, field(t("join.code.label"), input), confirmed?.field, error, button));
+    h("form", { class: "stack", onsubmit: verify }, field(t("join.code.label"), input), confirmed?.field, error, button),
+    h("p", { class: "small quiet" }, h("a", { href: "/check", target: "_blank" }, t("check.link"))));
   input.focus();
 
   async function mint() {
@@ -150,9 +155,10 @@ async function checkDevices() {
   card(h("h1", {}, t("join.devices")), h("p", { class: "quiet" }, t("join.devices.text")),
     h("div", { class: "preview" }, h("span", {}, t("devices.nopicture")), video), level, trouble, guide.element, retry,
     h("div", { class: "actions between" }, line, sound),
+    h("p", { class: "small" }, h("a", { href: "/check", target: "_blank" }, t("check.link"))),
     h("details", {}, h("summary", {}, t("devices.choose")), fields),
     h("form", { class: "stack", onsubmit: ready },
-      field(t("join.where"), where, t("join.where.hint")), field(t("join.callback"), callback, t("join.callback.hint")), error, button));
+      ...(guest() ? [] : [field(t("join.where"), where, t("join.where.hint")), field(t("join.callback"), callback, t("join.callback.hint"))]), error, button));
   const show = async () => {
     video.srcObject = devices.video ? new MediaStream([devices.video]) : null;
     video.hidden = !devices.video;
@@ -174,7 +180,7 @@ async function checkDevices() {
     event.preventDefault();
     button.disabled = true;
     try {
-      await call("POST", "/join/details", { location: where.value.trim(), callback: callback.value.trim() });
+      if (!guest()) await call("POST", "/join/details", { location: where.value.trim(), callback: callback.value.trim() });
       stop.abort();
       sessionStorage.setItem("ready", "yes");
       go({ kind: "ready" });
@@ -203,19 +209,27 @@ async function checkLine(line) {
 function enter() {
   session = new Session({ join: true }, devices);
   const held = session;
-  held.addEventListener("view", () => held.view && go({ kind: "view", place: place(held.view) }));
+  held.addEventListener("view", () => {
+    if (held.view) go({ kind: "view", place: place(held.view) });
+    const protect = document.getElementById("waiting-protect");
+    if (protect) protect.textContent = t(protection());
+  });
   held.addEventListener("ended", (event) => go({ kind: "ended", reason: /** @type {CustomEvent} */ (event).detail }));
   held.addEventListener("replaced", () => go({ kind: "replaced" }));
   held.addEventListener("link", (event) => {
     const status = document.getElementById("waiting-status");
-    if (status) status.textContent = t(/** @type {CustomEvent} */ (event).detail === "lost" ? "call.lost" : "join.waiting.text");
+    if (status) status.textContent = t(/** @type {CustomEvent} */ (event).detail === "lost" ? "call.lost" : waitingText());
   });
 }
 
+/** @returns {import("../ui/i18n.js").Key} */
+const protection = () => (guest() || session?.view?.media.never_direct ? "protect.relayed" : "protect.direct");
+const waitingText = () => /** @type {import("../ui/i18n.js").Key} */ (guest() ? "join.waiting.guest" : "join.waiting.text");
+
 function waiting() {
   card(h("div", { class: "pulse", "aria-hidden": "true" }), h("h1", {}, t("join.waiting")),
-    h("p", { id: "waiting-status", role: "status" }, t("join.waiting.text")),
-    h("p", { class: "quiet small" }, t("protect.direct")),
+    h("p", { id: "waiting-status", role: "status" }, t(waitingText())),
+    h("p", { class: "quiet small", id: "waiting-protect" }, t(protection())),
     h("button", { type: "button", onclick: () => session?.leave() }, t("join.giveup")));
 }
 

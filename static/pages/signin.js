@@ -35,7 +35,7 @@ function show() {
     (passkeysHere(facts) || typeof facts.sso === "string") && h("p", { class: "quiet small" }, t("signin.or")),
     field(t("signin.login"), login), field(t("signin.password"), password), field(t("signin.code"), code, t("signin.code.hint")),
     error, button);
-  fill(main, form, h("p", { class: "quiet small foot" }, t("signin.patients"), " ", h("a", { href: "/join" }, t("lost.title"))));
+  fill(main, form, h("p", { class: "quiet small foot" }, t("signin.patients"), " ", h("a", { href: "/join" }, t("lost.title")), " · ", h("a", { href: "/check" }, t("check.link"))));
   login.focus();
 
   /** @param {Event} event */

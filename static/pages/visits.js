@@ -6,6 +6,7 @@ import { clock, day, t, wordsFor } from "../ui/i18n.js";
 import { staffPage } from "../ui/shell.js";
 import { bookDialog, editDialog, linkDialog } from "../ui/booking.js";
 import { arrivals, noticeArrival, titleBadge } from "../ui/arrivals.js";
+import { guestsDialog } from "../ui/inviting.js";
 import { teamDialog, waitingGlasses } from "../ui/care.js";
 
 const { session, main } = await staffPage("visits.title");
@@ -110,6 +111,7 @@ function acts(visit, here) {
     (mine || calling) && h("a", { class: `button ${here ? "primary" : ""}`, href: `/call/${visit.id}` }, t("visits.start")),
     (mine || session.user.role === "admin") && h("button", { class: "team", onclick: () => teamDialog(visit) }, t("team.open")),
     h("button", { onclick: again }, t("visits.link")),
+    h("button", { class: "guests", onclick: () => guestsDialog(visit.id) }, t("guest.open")),
     h("button", { onclick: edit }, t("visits.edit")),
   ];
 }

@@ -6,7 +6,8 @@
  *   started_at: string | null, answers: {participant: string, answer: string | null}[], reason: string | null}} Recording */
 /** @typedef {{revision: number, at: string, visit: {id: string, state: string, scheduled_at: string, minutes: number,
  *   patient_name?: string, clinician_name: string}, self: {participant: string, role: string, state: string},
- *   participants: Person[], polite: boolean, screen_forbidden: boolean, identity_open?: boolean, recording: Recording}} View */
+ *   participants: Person[], polite: boolean, screen_forbidden: boolean, identity_open?: boolean, recording: Recording,
+ *   media: import("./media.js").Media}} View */
 
 /** The newer of two views; an older or repeated one changes nothing.
  * @param {View | null} held @param {View} came @returns {View} */
@@ -15,11 +16,19 @@ export const newer = (held, came) => (held && came.revision <= held.revision ? h
 /** @param {View} view @returns {Person[]} everybody but me */
 export const others = (view) => view.participants.filter((person) => person.participant !== view.self.participant);
 
-/** @param {View} view @returns {Person | null} the one I talk with */
-export const partner = (view) => others(view).find((person) => person.state === "admitted") ?? null;
-
 /** @param {View} view @returns {Person[]} who stands at the door */
 export const knocking = (view) => others(view).filter((person) => person.state === "waiting");
+
+/** Who came into the call and who left it between two views. @param {View | null} before @param {View} after
+ * @returns {{came: Person[], left: Person[]}} */
+export function changes(before, after) {
+  if (!before) return { came: [], left: [] };
+  const inside = (/** @type {View} */ view) => others(view).filter((person) => person.state === "admitted");
+  const missing = (/** @type {Person[]} */ from, /** @type {Person[]} */ among) =>
+    from.filter((person) => !among.some((one) => one.participant === person.participant));
+  const [was, is] = [inside(before), inside(after)];
+  return { came: missing(is, was), left: missing(was, is) };
+}
 
 /** Where this page stands. @param {View} view @returns {"waiting" | "call" | "over"} */
 export function place(view) {
@@ -40,7 +49,11 @@ export const owesAnswer = (view, request) =>
   view.recording.request === request &&
   view.recording.answers.some((one) => one.participant === view.self.participant && one.answer === null);
 
-const FAULT = /^(disk_full|failed|keys_unavailable|key_service_unavailable|key_store_unavailable|log_unavailable|interrupted|recorder_too_slow|recorder_broken|start_timeout|vault_.+)$/;
+/** Whether an answer is still to be sent: not where the view says it was given. The question may come before its view.
+ * @param {View | null} view @param {string} request */
+export const mayAnswer = (view, request) => view !== null && (view.recording.request !== request || owesAnswer(view, request));
+
+const FAULT = /^(disk_full|failed|keys_unavailable|key_service_unavailable|key_store_unavailable|log_unavailable|interrupted|relay_failed|recorder_too_slow|recorder_broken|start_timeout|vault_.+)$/;
 
 /** The fault because of which nothing is recorded now. @param {Recording} recording @returns {string | null} */
 export const fault = (recording) =>

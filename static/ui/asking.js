@@ -60,7 +60,9 @@ export async function previewScreen() {
   return null;
 }
 
-/** Choose camera, microphone and speaker while talking. @param {import("../call/devices.js").Devices} devices @param {HTMLMediaElement[]} outputs */
+/** @typedef {{setSinkId: (id: string) => Promise<void>}} Output */
+
+/** Choose camera, microphone and speaker while talking. @param {import("../call/devices.js").Devices} devices @param {Output[]} outputs */
 export async function askDevices(devices, outputs) {
   const all = await devices.list();
   const stop = new AbortController();
@@ -84,7 +86,7 @@ export function levelMeter(track, signal) {
   return level;
 }
 
-/** @param {import("../call/devices.js").Devices} devices @param {MediaDeviceInfo[]} all @param {HTMLMediaElement[]} outputs */
+/** @param {import("../call/devices.js").Devices} devices @param {MediaDeviceInfo[]} all @param {Output[]} outputs */
 export function deviceChoices(devices, all, outputs) {
   return [
     field(t("devices.camera"), chooser("videoinput", (id) => devices.choose("video", id), devices.video)),

@@ -72,7 +72,7 @@ const asFields = (p) => [
 ];
 
 /** Run a form's work: button off, error in words. @param {HTMLButtonElement} button @param {HTMLElement} error @param {() => Promise<void>} work */
-async function trying(button, error, work) {
+export async function trying(button, error, work) {
   button.disabled = true;
   error.textContent = "";
   try {
@@ -137,10 +137,10 @@ export function editDialog(visit) {
   }, "large");
 }
 
-const channels = () => choose("channel", [
+export const channels = () => choose("channel", [
   ["passcode", t("channel.passcode")], ["spoken", t("channel.spoken")], ["sms", t("channel.sms")], ["email", t("channel.email")],
 ]);
-const senders = () => choose("send", [["", t("send.self")], ["email", t("send.email")], ["sms", t("send.sms")]]);
+export const senders = () => choose("send", [["", t("send.self")], ["email", t("send.email")], ["sms", t("send.sms")]]);
 
 /** @param {(value: null) => void} close */
 const cancel = (close) => h("button", { type: "button", onclick: () => close(null) }, t("cancel"));

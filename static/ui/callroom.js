@@ -1,5 +1,5 @@
 // A running call on a page, whoever's it is: stage, chat, sharing, consent.
-import { fault, owesAnswer } from "../state/visit.js";
+import { fault, mayAnswer, owesAnswer } from "../state/visit.js";
 import { askConsent, askDevices, previewScreen } from "./asking.js";
 import { deviceHints } from "./devicecheck.js";
 import { fill, h } from "./dom.js";
@@ -14,7 +14,7 @@ import { Stage } from "./stage.js";
  * @param {{title: (view: import("../state/visit.js").View) => string, extra?: HTMLElement[], onleave: () => void}} options
  */
 export function callRoom(session, options) {
-  const stage = new Stage(session, { ...options, onchat: toggleChat, onshare: toggleShare, ondevices: () => askDevices(session.devices, [stage.far]) });
+  const stage = new Stage(session, { ...options, onchat: toggleChat, onshare: toggleShare, ondevices: () => askDevices(session.devices, [stage.people]) });
   const chat = chatPanel(session, toggleChat);
   /** @type {MediaStreamTrack | null} */
   let screen = null;
@@ -60,7 +60,7 @@ export function callRoom(session, options) {
     }
     screen = track;
     track.addEventListener("ended", stopShare);
-    await session.peer?.share(track);
+    await session.ways.share(track);
     return stage.draw();
   }
 
@@ -68,28 +68,30 @@ export function callRoom(session, options) {
     screen?.stop();
     screen = null;
     session.screen = false;
-    await session.peer?.share(null);
+    await session.ways.share(null);
     await session.tellMedia();
     stage.draw();
   }
 
   const flags = () => ({ audio: Boolean(session.devices.audio?.enabled), video: Boolean(session.devices.video), screen: session.screen });
 
-  /** @param {CustomEvent} event */
-  async function asked({ detail }) {
+  /** @param {import("../call/session.js").Asked} detail */
+  async function asked(detail) {
     if (open?.request === detail.request) return;
     open?.over.abort();
     const mine = { request: detail.request, over: new AbortController() };
     open = mine;
     const answer = await askConsent(detail, mine.over.signal);
     if (open === mine) open = null;
-    if (!mine.over.signal.aborted && session.view && owesAnswer(session.view, mine.request)) await session.answer(detail, answer ?? "no");
+    if (mine.over.signal.aborted || !mayAnswer(session.view, mine.request)) return;
+    const taken = await session.answer(detail, answer ?? "no");
+    if (!taken && session.view && owesAnswer(session.view, mine.request)) await asked(detail); // it was not heard: ask once more
   }
 
   /** @type {string | null} */
   let reason = null;
   let unseen = false;
-  session.addEventListener("asked", (event) => void asked(/** @type {CustomEvent} */ (event)));
+  session.addEventListener("asked", (event) => void asked(/** @type {CustomEvent} */ (event).detail));
   session.addEventListener("screenstop", () => { if (screen) void stopShare().then(() => stage.say(t("screen.stopped"))); });
   session.addEventListener("chat", () => {
     if (!chat.panel.isConnected) {
@@ -124,6 +126,7 @@ export function callRoom(session, options) {
       document.body.classList.add("in-call");
       fill(document.body, stage.root);
       stage.draw();
+      if (session.view && session.question && owesAnswer(session.view, session.question.request)) void asked(session.question);
     },
     hide() {
       document.body.classList.remove("in-call");

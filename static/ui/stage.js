@@ -1,8 +1,11 @@
-// The picture of a call: far side, own side, screen, light, controls. Draws what the session says, decides nothing.
+// The picture of a call: the people, own side, screen, light, controls. Draws what the session says, decides nothing.
 import { fill, h } from "./dom.js";
 import { length, t } from "./i18n.js";
 import { icon } from "./icons.js";
-import { light, partner } from "../state/visit.js";
+import { company, mediaOf } from "../state/media.js";
+import { light } from "../state/visit.js";
+import { People } from "./people.js";
+import { called } from "./tile.js";
 
 /** @typedef {import("../call/session.js").Session} Session */
 /** @typedef {import("../state/visit.js").View} View */
@@ -21,18 +24,18 @@ export class Stage {
   constructor(session, options) {
     this.session = session;
     this.options = options;
-    this.far = h("video", { class: "far", autoplay: true, playsinline: true, id: "far" });
-    this.farScreen = h("video", { class: "screen-far", autoplay: true, playsinline: true, muted: true, id: "far-screen", hidden: true });
     this.self = h("video", { autoplay: true, playsinline: true, id: "self" });
     this.self.muted = true;
     this.selfWord = h("span", {});
+    this.selfLabel = h("p", { class: "who" });
     this.absent = h("div", { class: "absent" });
     this.tellPlace = h("div", { class: "call-tell", role: "status", "aria-live": "polite" });
     this.frame = h("div", { class: "sharing-frame", hidden: true });
     this.note = h("div", { class: "sharing-note", hidden: true, role: "status" }, t("screen.running"),
       h("button", { class: "small", type: "button", id: "stop-share", onclick: options.onshare }, t("screen.stop")));
-    this.stage = h("section", { class: "stage", "aria-label": t("call.stage") }, this.absent, this.far, this.farScreen,
-      h("div", { class: "self-view" }, this.selfWord, this.self), this.frame, this.note, this.tellPlace);
+    this.stage = h("section", { class: "stage", "aria-label": t("call.stage"), "data-setting": "alone" });
+    this.people = new People(h("div", {}, this.selfWord, this.self, this.selfLabel), this.stage);
+    this.stage.append(this.absent, this.people.screen.root, this.people.list, this.frame, this.note, this.tellPlace);
     this.title = h("h1", {});
     this.clock = h("span", { class: "number quiet", "aria-hidden": "true" });
     this.light = h("span", { class: "light", role: "status", "aria-live": "assertive", id: "light", hidden: true });
@@ -51,7 +54,9 @@ export class Stage {
     this.root.tabIndex = -1;
     this.began = Date.now();
     this.timer = setInterval(() => { this.clock.textContent = length((Date.now() - this.began) / 1000); }, 1000);
-    for (const name of ["view", "far", "peer"]) session.addEventListener(name, () => this.draw());
+    session.addEventListener("speaking", (event) => this.people.mark(/** @type {CustomEvent} */ (event).detail));
+    session.addEventListener("people", (event) => this.#came(/** @type {CustomEvent} */ (event).detail));
+    for (const name of ["view", "far"]) session.addEventListener(name, () => this.draw());
     session.devices.addEventListener("change", () => this.draw());
     session.addEventListener("quality", (event) => this.#quality(/** @type {CustomEvent} */ (event).detail));
     session.addEventListener("link", () => this.draw());
@@ -67,40 +72,44 @@ export class Stage {
   }
 
   draw() {
-    const { view, peer, devices } = this.session;
+    const { view, devices } = this.session;
     if (!view) return;
     this.title.textContent = this.options.title(view);
-    this.#drawFar(view, peer);
+    this.#drawOthers(view);
     this.#drawSelf(devices);
     this.#drawLight(view);
     this.share.button.disabled = view.screen_forbidden && view.self.role !== "clinician";
     this.share.button.setAttribute("aria-pressed", String(this.session.screen));
     this.frame.hidden = this.note.hidden = !this.session.screen;
-    const kept = ["recording", "paused", "starting"].includes(view.recording.state);
-    this.protection.textContent = t(kept ? "protect.recorded" : "protect.direct");
+    this.protection.textContent = t(protectionOf(view));
+    const { topology, settled } = mediaOf(view);
+    this.stage.dataset.media = settled ? `${topology} settled` : topology;
+    this.root.dataset.self = view.self.participant;
   }
 
-  /** @param {View} view @param {import("../call/peer.js").Peer | null} peer */
-  #drawFar(view, peer) {
-    const person = partner(view);
-    show(this.far, peer?.far ?? null);
-    const screen = Boolean(person?.screen && peer?.farScreen.getVideoTracks().length);
-    show(this.farScreen, screen ? peer?.farScreen ?? null : null);
-    this.farScreen.hidden = !screen;
-    this.stage.classList.toggle("has-screen", screen);
-    const picture = Boolean(person?.video && peer && peer.connection.connectionState === "connected");
-    this.far.style.visibility = picture ? "visible" : "hidden";
-    this.absent.hidden = picture;
-    const name = person?.name ?? t(/** @type {any} */ (`role.${person?.role ?? "nobody"}`));
-    fill(this.absent, person && h("div", { class: "initial", "aria-hidden": "true" }, name.slice(0, 1)), h("p", {}, this.#why(person, peer, name)));
+  /** @param {View} view */
+  #drawOthers(view) {
+    const [person = null, more] = company(view);
+    this.people.draw(view, this.session.ways);
+    this.absent.hidden = Boolean(more) || this.people.seen;
+    const name = called(person);
+    fill(this.absent, person && h("div", { class: "initial", "aria-hidden": "true" }, name.slice(0, 1)), h("p", {}, this.#why(person, name)));
   }
 
-  /** @param {import("../state/visit.js").Person | null} person @param {import("../call/peer.js").Peer | null} peer @param {string} name */
-  #why(person, peer, name) {
+  /** @param {import("../state/visit.js").Person | null} person @param {string} name */
+  #why(person, name) {
     if (!person) return t("call.alone");
     if (!person.online) return t("call.away", { name });
-    if (peer?.connection.connectionState !== "connected") return t("call.connecting", { name });
-    return t("call.nocamera", { name });
+    return t(this.session.ways.reaches(person) ? "call.nocamera" : "call.connecting", { name });
+  }
+
+  /** Where two become more, or more become two, it is said. @param {{came: import("../state/visit.js").Person[], left: import("../state/visit.js").Person[]}} changes */
+  #came({ came, left }) {
+    const crowd = this.session.view ? company(this.session.view).length + left.length > 1 : false;
+    if (!crowd) return;
+    const names = (/** @type {import("../state/visit.js").Person[]} */ people) => people.map(called).join(", ");
+    const said = [came.length && t("people.came", { name: names(came) }), left.length && t("people.left", { name: names(left) })];
+    this.say(said.filter(Boolean).join(" "));
   }
 
   /** @param {import("../call/devices.js").Devices} devices */
@@ -114,6 +123,7 @@ export class Stage {
     press(this.mic, muted, muted ? "micOff" : "mic", t(muted ? "call.unmute" : "call.mute"));
     press(this.cam, !devices.video, devices.video ? "camera" : "cameraOff", t(devices.video ? "call.camera.off" : "call.camera.on"));
     this.mic.button.disabled = !devices.audio;
+    fill(this.selfLabel, muted && h("span", { class: "off", role: "img", "aria-label": t("people.muted") }, icon("micOff")), h("span", { class: "name" }, t("chat.you")));
   }
 
   /** @param {View} view */
@@ -141,13 +151,17 @@ export class Stage {
     if (!lasting) this.saying = setTimeout(() => { this.tellPlace.textContent = ""; }, 6000);
   }
 
-  close() { clearInterval(this.timer); }
+  close() {
+    clearInterval(this.timer);
+    this.people.close();
+  }
 }
 
-/** @param {HTMLVideoElement} video @param {MediaStream | null} stream */
-function show(video, stream) {
-  if (video.srcObject !== stream) video.srcObject = stream;
-  if (stream && video.paused) video.play().catch(() => null);
+/** How this call is protected, in a word of the catalogue. @param {View} view @returns {import("./i18n.js").Key} */
+function protectionOf(view) {
+  const kept = ["recording", "paused", "starting"].includes(view.recording.state);
+  if (mediaOf(view).topology === "relay") return kept ? "protect.relayed.recorded" : "protect.relayed";
+  return kept ? "protect.recorded" : "protect.direct";
 }
 
 /** @param {ReturnType<typeof control>} one @param {boolean} pressed @param {Parameters<typeof icon>[0]} name @param {string} word */

@@ -49,8 +49,14 @@ ROUTES = _asks(
     (Action.VISITS_LIST, Kind.VISIT, "list_visits"),
     (Action.VISITS_READ, Kind.VISIT, "show_visit, list_team"),
     (Action.VISITS_WRITE, Kind.VISIT, "change_visit, issue_link, revoke_link, renew_budget"),
+    (Action.VISITS_READ, Kind.VISIT, "list_guests"),
+    (Action.VISITS_WRITE, Kind.VISIT, "invite_guest, issue_guest_link, remove_guest"),
     (Action.VISITS_END, Kind.VISIT, "end_visit"),
     (Action.VISITS_TEAM, Kind.VISIT, "add_to_team, remove_from_team"),
+    (Action.VISITS_MEDIA, Kind.VISIT, "show_visit_media"),
+    (Action.PUBLIC, Kind.NOTHING, "begin_connection_test, list_connection_paths"),
+    (Action.ACCOUNT_SEE, Kind.ACCOUNT, "staff_test_servers"),
+    (Action.VISITS_JOIN, Kind.VISIT, "patient_test_servers"),
     (Action.VISITS_JOIN, Kind.VISIT, "show_join, mint_code, verify_code, give_details, give_up"),
     (Action.PUBLIC, Kind.NOTHING, "lost_link"),
     (Action.VISITS_CALL, Kind.VISIT, "record_sighting, list_sightings"),
@@ -97,7 +103,7 @@ ROUTES = _asks(
 # Of the namespace /visit: what a patient does in the visit of their link, and what its clinician does.
 EVENTS = _asks(
     (Action.VISITS_JOIN, Kind.VISIT, "enter, leave, signal, media, quality, ping"),
-    (Action.VISITS_JOIN, Kind.VISIT, "consent.answer, consent.withdraw, recording.leg"),
+    (Action.VISITS_JOIN, Kind.VISIT, "consent.answer, consent.withdraw, leg.offer, leg.ready, chat"),
     (Action.VISITS_CALL, Kind.VISIT, "admit, remove, end, screen_policy"),
     (Action.VISITS_CALL, Kind.VISIT, "recording.ask, recording.stop, recording.pause, recording.resume"),
 )

@@ -7,7 +7,7 @@ from typing import Literal
 from telehealth.access.facts import NOWHERE, Context
 from telehealth.audit.entry import Actor
 
-Role = Literal["admin", "clinician", "auditor", "front_desk", "patient", "system", "stranger"]
+Role = Literal["admin", "clinician", "auditor", "front_desk", "patient", "guest", "system", "stranger"]
 CallerKind = Literal["user", "token", "participant", "cli", "system", "stranger"]
 
 

@@ -42,6 +42,7 @@ class Action(StrEnum):
     VISITS_CALL = "visits.call"  # take part as the clinician
     VISITS_JOIN = "visits.join"  # take part in the visit of one's own link
     VISITS_TEAM = "visits.team"  # put colleagues on the visit, take them off
+    VISITS_MEDIA = "visits.media"  # how well its connections do
 
     RECORDINGS_LIST = "recordings.list"
     RECORDINGS_READ = "recordings.read"
@@ -109,11 +110,12 @@ _STAFF = frozenset({"admin", "clinician", "auditor", "front_desk", "system"})
 _CALLING = frozenset({"admin", "clinician"})
 _OVERSEER = frozenset({"admin", "auditor", "system"})
 _PATIENT = frozenset({"patient"})
+_COMING = _PATIENT | {"guest"}  # by a link of their own
 _NOBODY: frozenset[str] = frozenset()
 
 RULES: Mapping[Action, Rule] = MappingProxyType(
     {
-        Action.PUBLIC: Rule(_STAFF | _PATIENT | {"stranger"}, scope="", unbound=True),
+        Action.PUBLIC: Rule(_STAFF | _COMING | {"stranger"}, scope="", unbound=True),
         Action.ACCOUNT_SEE: Rule(_STAFF, unbound=True),
         Action.ACCOUNT_USE: Rule(_STAFF),
         Action.ACCOUNT_CHANGE: Rule(_STAFF, fresh=True),
@@ -129,8 +131,9 @@ RULES: Mapping[Action, Rule] = MappingProxyType(
         Action.VISITS_WRITE: Rule(_DESK, own=_CLINICIAN, scope="visits:write"),
         Action.VISITS_END: Rule(_ADMIN, own=_CLINICIAN, scope="visits:write"),
         Action.VISITS_CALL: Rule(_NOBODY, own=_CALLING, glass=True, windowed=True),
-        Action.VISITS_JOIN: Rule(_NOBODY, own=_PATIENT, unbound=True),
+        Action.VISITS_JOIN: Rule(_NOBODY, own=_COMING, unbound=True),
         Action.VISITS_TEAM: Rule(_ADMIN, own=_CLINICIAN, team=False),
+        Action.VISITS_MEDIA: Rule(_ADMIN, own=_CLINICIAN, scope="visits:read", glass=True),
         Action.RECORDINGS_LIST: Rule(_ADMIN, own=_CLINICIAN, scope="recordings:read", glass=True),
         Action.RECORDINGS_READ: Rule(_ADMIN, own=_CLINICIAN, scope="recordings:read", glass=True),
         Action.RECORDINGS_PLAY: Rule(_ADMIN, own=_CLINICIAN, scope="recordings:read", glass=True, purpose=True),

@@ -99,7 +99,10 @@ class Follower:
         rules: Sequence[Rule],
         memory: MakesMemory,
         zone: ZoneInfo,
+        node: str = "",
     ) -> None:
+        self._reached = f"{NEXT}-{node}" if node else NEXT  # each server among several follows its own log
+        self._learned = f"{LEARNED}-{node}" if node else LEARNED
         self._store = store
         self._audit = audit
         self._clock = clock
@@ -152,7 +155,7 @@ class Follower:
         changed = memory.taken()
         async with self._store.begin() as c:
             await self._write(c, facts, findings, changed)
-            await rows.keep_number(c, NEXT, after)
+            await rows.keep_number(c, self._reached, after)
         for known in changed.values():
             known.changed.clear()
         self._next = after
@@ -180,10 +183,10 @@ class Follower:
         """Where an earlier process left off, and the windows as they were then."""
         size = self._audit.head().size
         async with self._store.begin() as c:
-            reached, learned = await rows.number(c, NEXT), await rows.number(c, LEARNED)
+            reached, learned = await rows.number(c, self._reached), await rows.number(c, self._learned)
             if learned is None:
                 learned = size
-                await rows.keep_number(c, LEARNED, learned)
+                await rows.keep_number(c, self._learned, learned)
         self._next, self._learned_to = reached or 0, learned
         if self._next > size:
             log.critical("alerts.log_went_back", code="log_went_back", index=self._next)

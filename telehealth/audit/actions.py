@@ -20,6 +20,8 @@ class Action(StrEnum):
     LINK_REVOKE = "link.revoke"
     LINK_LOST = "link.lost"  # somebody asked for the link of a contact, known or not
     LINK_REISSUE = "link.reissue"  # one more token of a link, sent to the contact on file
+    GUEST_INVITE = "guest.invite"  # an interpreter, a relative or a colleague, with a link of their own
+    GUEST_REMOVE = "guest.remove"
     CODE_MINT = "code.mint"
     CODE_SEND = "code.send"
     CODE_TRY = "code.try"
@@ -151,6 +153,7 @@ _CLOSING = frozenset(
         Action.VISIT_END,
         Action.LINK_OPEN,  # shows no patient data and consumes nothing
         Action.LINK_REVOKE,
+        Action.GUEST_REMOVE,
         Action.LINK_LOST,  # what follows from it is entered as link.reissue
         Action.CODE_TRY,  # what a right code opens is entered as identity.verified
         Action.REMOVE,

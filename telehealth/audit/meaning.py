@@ -39,6 +39,8 @@ _SEEN = {
 }
 _GIVEN_OUT = {Action.RECORDING_DOWNLOAD, Action.RECORDING_EXPORT, Action.AUDIT_EXPORT, Action.COPY_SEND}
 _TOOK_PART = {
+    Action.GUEST_INVITE,
+    Action.GUEST_REMOVE,
     Action.LINK_ISSUE,
     Action.LINK_SEND,
     Action.LINK_OPEN,

@@ -20,6 +20,7 @@ from telehealth.audit.log import AuditLog
 from telehealth.audit.logkeys import LogKeys
 from telehealth.audit.nodes import FolderNodes
 from telehealth.audit.note import Checkpoint, NoteForeign, NoteInvalid, parse_checkpoint
+from telehealth.audit.tilednodes import TiledNodes
 from telehealth.audit.tiles import HEIGHT, WIDTH, TileName, leaves_from, parse_tile
 from telehealth.audit.tree import Hash, consistency_proof, inclusion_proof, leaf_hash, range_hash, root_from_inclusion
 
@@ -135,7 +136,7 @@ def root_at(layout: Layout, files: Files, size: int) -> Hash:
 
 def inclusion_at(layout: Layout, files: Files, index: int, size: int) -> Inclusion:
     """Blocks. Raises TileBroken, OSError."""
-    nodes = FolderNodes(layout, files, size)
+    nodes = TiledNodes(layout, files, size)
     try:
         proof = tuple(inclusion_proof(index, size, nodes))
         leaf = nodes.leaf(index)

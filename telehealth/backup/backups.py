@@ -31,6 +31,7 @@ from telehealth.clock import rfc3339
 from telehealth.errors import NotFound, Refusal
 from telehealth.ids import Entropy
 from telehealth.log import get_logger
+from telehealth.nodes.folder import log_name
 
 VERSION = version("telehealth")
 LOOK_SECONDS = 60.0  # between two looks of the running server
@@ -132,7 +133,7 @@ class Backups:
             "log": {
                 "size": signed.size,
                 "root": signed.root.hex(),
-                "verifier": (await log_verifier(self._base.keyring))[2],
+                "verifier": (await log_verifier(self._base.keyring, log_name(self._config.places.audit)))[2],
             },
             "provider": self._base.provider.name,
             "backend": self._base.store.backend,

@@ -98,7 +98,7 @@ async def _explain(house: "House", args: argparse.Namespace) -> Said:
 
 
 def _matrix(_args: argparse.Namespace, config: Config) -> Said:
-    roles = ("admin", "clinician", "auditor", "front_desk", "patient", "stranger")
+    roles = ("admin", "clinician", "auditor", "front_desk", "patient", "guest", "stranger")
     items = [
         {
             "action": action.value,

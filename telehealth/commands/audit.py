@@ -69,8 +69,9 @@ def _told(verdict: "Verdict", key: str) -> Said:
 
 async def _verify(house: "House", args: argparse.Namespace) -> Said:
     from telehealth.auditing import log_verifier
+    from telehealth.nodes.folder import log_name
 
-    name, key, line = await log_verifier(house.keyring)
+    name, key, line = await log_verifier(house.keyring, log_name(house.config.places.audit))
     return _told(await asyncio.to_thread(_verdict, house.config.places.audit, key, name, args), line)
 
 
@@ -128,10 +129,11 @@ async def _rotate_key(house: "House", _args: argparse.Namespace) -> Said:
 async def _own_key(config: Config) -> tuple[str, bytes, str]:
     from telehealth.auditing import log_verifier
     from telehealth.base import open_keyring
+    from telehealth.nodes.folder import log_name
 
     provider, keyring = await open_keyring(config, SystemClock())
     try:
-        return await log_verifier(keyring)
+        return await log_verifier(keyring, log_name(config.places.audit))
     finally:
         await provider.close()
 

@@ -9,17 +9,16 @@ import ssl
 import stat
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
 
 from recordings.vault.home import MARKER, Home, VaultAway
 from telehealth import places
 from telehealth.clock import SystemClock
-from telehealth.commands import control
+from telehealth.commands import control, doctor_media
+from telehealth.commands.findings import Finding, told
 from telehealth.commands.grammar import Subparsers, verb
-from telehealth.commands.said import FAILED, OK, Said
+from telehealth.commands.said import Said
 from telehealth.config import Config, ConfigRefused, load
 from telehealth.keys.shelf import apart
 
@@ -27,42 +26,18 @@ ROOT = Path(__file__).resolve().parents[2]
 LEAST_PYTHON = (3, 11)
 SOON = timedelta(days=21)
 BUILT = datetime(2026, 1, 1, tzinfo=UTC)  # a clock before this is wrong
-State = Literal["well", "note", "wrong"]
-MARKS: dict[State, str] = {"well": "ok  ", "note": "note", "wrong": "BAD "}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One look. `mend` says what to do; it is empty where all is well."""
-
-    what: str
-    state: State
-    text: str
-    mend: str = ""
 
 
 def add(nouns: Subparsers, common: argparse.ArgumentParser) -> None:
     """Declare the command."""
-    verb(nouns, common, "doctor", "Look over config, ports, disk, clock and keys; says how to mend.", local=_doctor)
+    text = "Look over config, ports, disk, clock and keys; says how to mend."
+    doctor_media.add_to(verb(nouns, common, "doctor", text, local=_doctor))
 
 
 def _doctor(args: argparse.Namespace, _config: object) -> Said:
-    findings = list(_look(args.config))
-    wrong = sum(finding.state == "wrong" for finding in findings)
-    lines = []
-    for finding in findings:
-        lines.append(f"{MARKS[finding.state]}  {finding.what}: {finding.text}")
-        if finding.mend:
-            lines.append(f"      → {finding.mend}")
-    lines.append("All well. Next: telehealth serve" if not wrong else f"{wrong} to mend.")
-    data = {
-        "ok": not wrong,
-        "findings": [
-            {"what": finding.what, "state": finding.state, "text": finding.text, "mend": finding.mend}
-            for finding in findings
-        ],
-    }
-    return Said(data, lines, FAILED if wrong else OK)
+    if args.part == "media":
+        return doctor_media.media(args)
+    return told(list(_look(args.config)), "All well. Next: telehealth serve")
 
 
 def _look(path: Path | None) -> Iterator[Finding]:
@@ -201,7 +176,10 @@ def _ports(config: Config) -> Iterator[Finding]:
         yield Finding("server", "well", f"running at {config.public_url}")
         return
     yield _port("server.port", config.server.host, config.server.port, socket.SOCK_STREAM)
-    yield _port("media.port", config.media.host, config.media.port, socket.SOCK_DGRAM)
+    for host in config.media.host:
+        yield _port("media.port", host, config.media.port, socket.SOCK_DGRAM)
+        if config.media.tcp:
+            yield _port("media.port (TCP)", host, config.media.port, socket.SOCK_STREAM)
 
 
 def _running(config: Config) -> bool:

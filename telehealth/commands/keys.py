@@ -26,6 +26,7 @@ def add(nouns: Subparsers, common: argparse.ArgumentParser) -> None:
 async def _status(house: "House", _args: argparse.Namespace) -> Said:
     from telehealth.auditing import log_verifier
     from telehealth.base import certificate_key
+    from telehealth.nodes.folder import log_name
 
     ring, provider = house.keyring.status(), await house.provider.status()
     left, progress = await house.turnover.left(), house.turnover.progress
@@ -43,7 +44,7 @@ async def _status(house: "House", _args: argparse.Namespace) -> Said:
         "rewrapped": progress.done,
         "unreadable": progress.unreadable,
         "certificate_key": base64.b64encode(await certificate_key(house.keyring)).decode("ascii"),
-        "log_key": (await log_verifier(house.keyring))[2],
+        "log_key": (await log_verifier(house.keyring, log_name(house.config.places.audit)))[2],
     }
     due = "It is due: the server rotates by itself at the next sweep." if ring.rotation_due else "Nothing to do."
     lines = [

@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from telehealth.audit.faults import LogMismatch
 from telehealth.clock import SystemClock
@@ -79,10 +79,12 @@ async def _housed(config: Config, args: argparse.Namespace) -> Said:
         return said
 
 
-async def in_house(house: "House", argv: Sequence[str]) -> Said:
+async def in_house(house: "House", argv: Sequence[str], reach: object = None) -> Said:
     """What a running server does for the command line: the same command, in its own house."""
     try:
         args = await asyncio.to_thread(lambda: parser.build().parse_args(argv))  # looks for translations on disk
+        if reach is not None and getattr(args, "attended", None) is not None:
+            return cast("Said", await args.attended(reach, args))  # what only a running server can answer
         if args.housed is None:
             raise CommandRefused("usage", "This command does not run in the server.", exit_code=USAGE)
         said: Said = await args.housed(house, args)

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 from telehealth.identity.ports import Fields
 from telehealth.identity.secrets import as_read
 from telehealth.identity.standing import SENT
+from telehealth.store.guests import GuestFacts
 from telehealth.store.links import VisitFacts
 
 Confirm = Literal["none", "initials", "birth_year", "question"]
@@ -68,19 +69,28 @@ class Confirming:
         self._fields = fields
         self._rule = rule
 
-    def asked(self, visit: VisitFacts, channel: str) -> Confirm:
-        """What the visit's patient confirms."""
+    def asked(self, visit: VisitFacts, channel: str, guest: GuestFacts | None = None) -> Confirm:
+        """What the visit's patient confirms; a guest their own initials where the patient confirms anything.
+
+        A guest knows no year of birth, and the clinic's own question may say something about the patient.
+        """
+        if guest is not None:
+            chosen = None if visit.confirm is None else "initials" if visit.confirm != "none" else "none"
+            return asked_of(chosen, self._rule, channel, born=False)
         return asked_of(visit.confirm, self._rule, channel, born=visit.patient_birth_sealed is not None)
 
-    def question(self, visit: VisitFacts, channel: str) -> str | None:
+    def question(self, visit: VisitFacts, channel: str, guest: GuestFacts | None = None) -> str | None:
         """The clinic's own question, where it asks one."""
-        if self.asked(visit, channel) != "question":
+        if self.asked(visit, channel, guest) != "question":
             return None
         return self._opened(visit, "confirm_question_sealed")
 
-    def right(self, visit: VisitFacts, channel: str, typed: str) -> bool:
+    def right(self, visit: VisitFacts, channel: str, typed: str, guest: GuestFacts | None = None) -> bool:
         """Whether the answer is the one on file; nothing on file is never right."""
-        kind = self.asked(visit, channel)
+        kind = self.asked(visit, channel, guest)
+        if guest is not None:
+            name = self._fields.open(guest.name_sealed, table="guests", column="name_sealed", row=guest.id)
+            return answer_right(kind, typed, name)
         column = {
             "initials": "patient_name_sealed",
             "birth_year": "patient_birth_sealed",

@@ -12,10 +12,11 @@ from telehealth.audit.entry import Actor, Entry, Outcome
 from telehealth.clock import Clock
 from telehealth.errors import Malformed
 from telehealth.identity import totp
-from telehealth.identity.faults import EnrolmentCodeWrong, InvitationOver, LoginTaken, PasswordWeak
+from telehealth.identity.breached import PasswordRules
+from telehealth.identity.faults import EnrolmentCodeWrong, InvitationOver, LoginTaken
 from telehealth.identity.hashing import Hasher
 from telehealth.identity.names import readable_login, readable_name
-from telehealth.identity.passwords import normal, weak
+from telehealth.identity.passwords import normal
 from telehealth.identity.ports import Audit, Fields
 from telehealth.identity.secrets import new_recovery_codes, recovery_hash, token_hash
 from telehealth.identity.sessions import Person, Proof, SessionInfo, Sessions
@@ -76,12 +77,14 @@ class Enrolment:
         sessions: Sessions,
         entropy: Entropy,
         issuer: str,
+        rules: PasswordRules,
     ) -> None:
         self._store = store
         self._fields = fields
         self._audit = audit
         self._clock = clock
         self._hasher = hasher
+        self._rules = rules
         self._sessions = sessions
         self._entropy = entropy
         self._issuer = issuer
@@ -115,8 +118,7 @@ class Enrolment:
             raise Malformed("name" if login else "login")
         if user is None:
             login, name = readable_login(login), readable_name(name)
-        if weak(password, login):
-            raise PasswordWeak
+        await self._rules.check(password, login)
         secret = totp.secret_of(Secret(token))
         step = totp.matching_step(secret, code, self._clock.now(), after=None)
         if step is None:

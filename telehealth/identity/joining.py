@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from telehealth.access import Caller
+from telehealth.access import Caller, Role
 from telehealth.audit.actions import Action
 from telehealth.audit.entry import Actor, Code, Entry, Outcome
 from telehealth.clock import Clock
@@ -37,6 +37,7 @@ class JoinStep:
     """What the page shows next; holds nothing about the patient, and of the visit no time before the code has passed.
 
     `opens_at`: for whoever is early. `confirm`: what is to be given with the code; `question`: the clinic's own.
+    `role`: as whom one is invited. `details_given`: of guests none are asked.
     """
 
     step: Step
@@ -48,6 +49,7 @@ class JoinStep:
     question: str | None = None
     details_given: bool = False
     language_hint: str | None = None
+    role: str = "patient"
 
 
 class Joining:
@@ -115,7 +117,7 @@ class Joining:
             return None
         if not within(found, now):
             return None
-        actor = Actor("participant", found.patient.id, "patient", address, device)
+        actor = Actor("participant", found.patient.id, found.role, address, device)
         await self._audit.enter_closing(_entry(Action.LINK_OPEN, Outcome.DONE, found, actor))
         return self._step(found, now, verified=True)
 
@@ -169,29 +171,24 @@ class Joining:
             await rows.change_patient(connection, patient.id, **sealed)
 
     async def resolve(self, cookie: str, *, address: str | None, device: str | None) -> Caller:
-        """The verified patient behind the cookie. Raises Unauthenticated, OutsideArea; a removed one stays out."""
+        """Whoever passed the code behind the cookie. Raises Unauthenticated, OutsideArea; a removed one stays out."""
         await self._inside(cookie, address, device)
         found, patient = await self._verified(cookie)
         if over(found):
             raise Unauthenticated
-        visit = found.visit.id
-        return Caller(
-            "participant", patient.id, "patient", visit=visit, participant=patient.id, address=address, device=device
-        )
+        return _caller(found, patient, address, device)
 
     async def afterwards(self, cookie: str, *, address: str | None, device: str | None) -> Caller:
         """The verified patient behind the cookie while the link lasts, also once the visit has ended.
 
-        Raises Unauthenticated, for one who was removed too; OutsideArea.
+        Raises Unauthenticated, for one who was removed too, and for guests, who have nothing to come back for;
+        OutsideArea.
         """
         await self._inside(cookie, address, device)
         found, patient = await self._verified(cookie)
-        if patient.state == ParticipantState.REMOVED:
+        if patient.state == ParticipantState.REMOVED or found.guest is not None:
             raise Unauthenticated
-        visit = found.visit.id
-        return Caller(
-            "participant", patient.id, "patient", visit=visit, participant=patient.id, address=address, device=device
-        )
+        return _caller(found, patient, address, device)
 
     async def give_up(self, cookie: str) -> None:
         """The cookie is worth nothing any more, at once; giving up twice is no error."""
@@ -205,7 +202,7 @@ class Joining:
                 await rows.change_patient(connection, found.patient.id, session_hash=None)
             else:
                 await rows.drop_presession(connection, hashed)
-        actor = Actor("participant", found.patient.id, "patient")
+        actor = Actor("participant", found.patient.id, found.role)
         if verified:
             await self._bus.publish(ParticipantSignedOut(found.visit.id, found.patient.id))
         await self._audit.enter_closing(_entry(Action.SIGNIN_OUT, Outcome.DONE, found, actor))
@@ -260,7 +257,7 @@ class Joining:
             step = "over"
         elif state_of(found.link, now) == "early":
             step = "early"
-        given = verified and found.patient is not None and found.patient.location_sealed is not None
+        known = found.patient is not None and found.patient.location_sealed is not None
         asking, channel = step == "code", found.link.channel
         return JoinStep(
             step,
@@ -268,9 +265,10 @@ class Joining:
             found.link.not_before if step == "early" else None,
             found.visit.scheduled_at if verified else None,
             None if channel == "passcode" else CODE_DIGITS,
-            self._verifying.confirming.asked(found.visit, channel) if asking else "none",
-            self._verifying.confirming.question(found.visit, channel) if asking else None,
-            given,
+            self._verifying.confirming.asked(found.visit, channel, found.guest) if asking else "none",
+            self._verifying.confirming.question(found.visit, channel, found.guest) if asking else None,
+            verified and (known or found.guest is not None),
+            role=found.link.role,
         )
 
     async def _verified(self, cookie: str) -> tuple[rows.Found, rows.PatientRow]:
@@ -279,6 +277,13 @@ class Joining:
         if found is None or found.patient is None or not within(found, self._clock.now()):
             raise Unauthenticated
         return found, found.patient
+
+
+def _caller(found: rows.Found, person: rows.PatientRow, address: str | None, device: str | None) -> Caller:
+    role: Role = "patient" if found.guest is None else "guest"
+    return Caller(
+        "participant", person.id, role, visit=found.visit.id, participant=person.id, address=address, device=device
+    )
 
 
 def _entry(

@@ -27,6 +27,8 @@ from telehealth.sections import Visits
 from telehealth.store import care
 from telehealth.store import links as rows
 from telehealth.store.engine import Store
+from telehealth.store.guests import GuestFacts
+from telehealth.store.locks import hold
 from telehealth.visits.states import OVER
 
 SHORTEST_PASSCODE, LONGEST_PASSCODE = 8, 64
@@ -98,27 +100,36 @@ class Links:
         self._check_channel(facts, channel)
 
     async def issue(
-        self, caller: Caller, visit: str, *, channel: str, window: Window, passcode: str | None = None
+        self,
+        caller: Caller,
+        visit: str,
+        *,
+        channel: str,
+        window: Window,
+        passcode: str | None = None,
+        guest: GuestFacts | None = None,
     ) -> IssuedLink:
-        """A new link; earlier ones are revoked, and their sockets close.
+        """A new link of the patient, or of a guest; their earlier ones are revoked, and those sockets close.
 
         Raises NotFound, WrongState, ChannelNotAllowed, ContactUnfit, PasscodeWeak, LogUnavailable.
         """
         facts = await self._visit(caller, visit)
         if facts.state in OVER:
             raise WrongState
-        self._check_channel(facts, channel)
+        self._check_channel(facts, channel, guest)
         now, token = self._clock.now(), new_token(self._entropy)
         link = new_id(Kind.LINK, self._entropy)
         secrets, told = await self._secrets(link, channel, passcode)
         entry = self._entry(Action.LINK_ISSUE, caller, facts, link, {"channel": channel})
         async with self._audit.act(entry), self._store.begin() as connection:
-            revoked = await rows.revoke(connection, now, visit_id=visit)
+            await hold(connection, "links", visit)  # of two at once the later revokes the earlier
+            revoked = await rows.revoke(connection, now, visit_id=visit, whose=guest.id if guest else "patient")
             await rows.insert_link(
                 connection,
                 id=link,
                 visit_id=visit,
-                role="patient",
+                role=guest.role if guest else "patient",
+                guest_id=guest.id if guest else None,
                 channel=channel,
                 token_hash=token_hash(token.reveal()),
                 not_before=window.opens,
@@ -139,6 +150,13 @@ class Links:
             raise NotFound
         await self._tell_revoked(caller, facts, revoked, "revoked")
         await self._bus.publish(VisitChanged(visit))
+
+    async def revoke_of(self, caller: Caller, visit: str, guest: str) -> None:
+        """Every link of a guest, at once. Raises NotFound for the visit."""
+        facts = await self._visit(caller, visit)
+        async with self._store.begin() as connection:
+            revoked = await rows.revoke(connection, self._clock.now(), visit_id=visit, whose=guest)
+        await self._tell_revoked(caller, facts, revoked, "revoked")
 
     async def revoke_all(self, caller: Caller, visit: str, reason: str = "cancelled") -> None:
         """Every link of a visit, at once. Raises NotFound."""
@@ -184,17 +202,24 @@ class Links:
         return NewBudget(left, told)
 
     async def of(self, visits: Sequence[str]) -> dict[str, tuple[LinkView, ...]]:
-        """Each visit's links, oldest first, for whoever was let see the visits."""
-        now = self._clock.now()
+        """Each visit's links of its patient, oldest first, for whoever was let see the visits."""
         found: dict[str, tuple[LinkView, ...]] = dict.fromkeys(visits, ())
-        async with self._store.read() as connection:
-            for row in await rows.of_visits(connection, visits):
-                left = await self._budget.left(connection, row, now)
-                view = LinkView(
-                    row.id, row.channel, state_of(row, now), row.not_before, row.expires_at, left, row.created_at
-                )
+        for row, view in await self._views(visits):
+            if row.guest_id is None:
                 found[row.visit_id] = (*found[row.visit_id], view)
         return found
+
+    async def of_guests(self, visit: str) -> dict[str, LinkView]:
+        """Each guest's newest link, by the guest's id, for whoever was let see the visit."""
+        return {row.guest_id: view for row, view in await self._views([visit]) if row.guest_id is not None}
+
+    async def _views(self, visits: Sequence[str]) -> list[tuple[rows.LinkRow, LinkView]]:
+        now = self._clock.now()
+        async with self._store.read() as connection:
+            return [
+                (row, _view(row, now, await self._budget.left(connection, row, now)))
+                for row in await rows.of_visits(connection, visits)
+            ]
 
     async def _visit(self, caller: Caller, visit: str) -> rows.VisitFacts:
         async with self._store.read() as connection:
@@ -207,10 +232,11 @@ class Links:
         require(caller, Asked.VISITS_WRITE, thing)
         return facts
 
-    def _check_channel(self, visit: rows.VisitFacts, channel: str) -> None:
+    def _check_channel(self, visit: rows.VisitFacts, channel: str, guest: GuestFacts | None = None) -> None:
         if not channel_allowed(visit, channel) or (channel in SENT and not self._post.offers(channel)):
             raise ChannelNotAllowed
-        if channel in SENT and address_for(channel, contact_of(self._fields, visit)) is None:
+        contact = contact_of(self._fields, visit) if guest is None else contact_of_guest(self._fields, guest)
+        if channel in SENT and address_for(channel, contact) is None:
             raise ContactUnfit
 
     async def _secrets(
@@ -239,6 +265,22 @@ class Links:
     ) -> Entry:
         patient = visit.patient_lookup.hex()
         return Entry(action, Outcome.DONE, caller.actor(), visit=visit.id, patient=patient, subject=link, detail=detail)
+
+
+def _view(row: rows.LinkRow, now: datetime, left: int) -> LinkView:
+    return LinkView(row.id, row.channel, state_of(row, now), row.not_before, row.expires_at, left, row.created_at)
+
+
+def contact_for(fields: Fields, found: rows.Found) -> str | None:
+    """Where codes of a link go: to the patient, or to the guest whose link it is."""
+    return contact_of(fields, found.visit) if found.guest is None else contact_of_guest(fields, found.guest)
+
+
+def contact_of_guest(fields: Fields, guest: GuestFacts) -> str | None:
+    """A guest's contact as whoever invited them wrote it."""
+    if guest.contact_sealed is None:
+        return None
+    return fields.open(guest.contact_sealed, table="guests", column="contact_sealed", row=guest.id)
 
 
 def contact_of(fields: Fields, visit: rows.VisitFacts) -> str | None:

@@ -12,7 +12,7 @@ from telehealth.events import Bus, CodeMinted
 from telehealth.identity.budget import Budget
 from telehealth.identity.contacts import address_for
 from telehealth.identity.faults import CodeNotMintedHere, ContactUnfit, SlowDown, TriesUsedUp
-from telehealth.identity.links import contact_of
+from telehealth.identity.links import contact_for
 from telehealth.identity.ports import Audit, Fields, Post
 from telehealth.identity.standing import SENT
 from telehealth.identity.verifying import CODE_DIGITS, Verifying
@@ -106,7 +106,7 @@ class Minting:
         return Secret(pyotp.HOTP(seed, digits=CODE_DIGITS).at(counter))
 
     async def _send(self, connection: Connection, found: rows.Found, code: Secret[str], expires: datetime) -> None:
-        to = address_for(found.link.channel, contact_of(self._fields, found.visit))
+        to = address_for(found.link.channel, contact_for(self._fields, found))
         if to is None:
             raise ContactUnfit
         message = code_message(self._clinic, code, int(self._life.total_seconds() // 60))
@@ -123,7 +123,7 @@ class Minting:
 
 
 def _entry(found: rows.Found) -> Entry:
-    actor = Actor("participant", found.patient.id if found.patient else "", "patient")
+    actor = Actor("participant", found.patient.id if found.patient else "", found.role)
     detail: dict[str, Code] = {"channel": found.link.channel}
     patient, link = found.visit.patient_lookup.hex(), found.link.id
     return Entry(

@@ -4,9 +4,10 @@ from telehealth.access import Caller
 from telehealth.audit.actions import Action
 from telehealth.audit.entry import Entry, Outcome
 from telehealth.clock import Clock
+from telehealth.identity.breached import PasswordRules
 from telehealth.identity.faults import PasswordWeak, SignInRefused, SlowDown
 from telehealth.identity.hashing import Hasher
-from telehealth.identity.passwords import normal, weak
+from telehealth.identity.passwords import normal
 from telehealth.identity.ports import Audit, Fields
 from telehealth.identity.sessions import Sessions
 from telehealth.identity.tries import Tries
@@ -19,7 +20,15 @@ class OwnPassword:
     """A wrong old password counts like a wrong sign-in."""
 
     def __init__(
-        self, *, store: Store, fields: Fields, audit: Audit, clock: Clock, hasher: Hasher, sessions: Sessions
+        self,
+        *,
+        store: Store,
+        fields: Fields,
+        audit: Audit,
+        clock: Clock,
+        hasher: Hasher,
+        sessions: Sessions,
+        rules: PasswordRules,
     ) -> None:
         self._store = store
         self._fields = fields
@@ -27,6 +36,7 @@ class OwnPassword:
         self._clock = clock
         self._hasher = hasher
         self._sessions = sessions
+        self._rules = rules
         self._tries = Tries(store, fields)
 
     async def change(self, caller: Caller, old: str, new: str) -> Secret[str]:
@@ -45,7 +55,8 @@ class OwnPassword:
             await self._audit.enter_throttled(refused, caller.address or "unknown")
             raise SignInRefused
         await self._tries.forgive(counted)
-        if weak(new, login) or normal(new) == normal(old):
+        await self._rules.check(new, login)
+        if normal(new) == normal(old):
             raise PasswordWeak
         hashed = await self._hasher.hash(normal(new), caller.session)
         entry = Entry(Action.PASSWORD_CHANGE, Outcome.DONE, caller.actor(), subject=user.id)

@@ -90,17 +90,17 @@ class Verifying:
             found = await self.before_code(connection, cookie, now)
             if found.link.passcode_hash is None and not has_code(found.link, now, self._code_life):
                 raise CodeExpired
-            if confirmed is None and self.confirming.asked(found.visit, found.link.channel) != "none":
+            if confirmed is None and self.confirming.asked(found.visit, found.link.channel, found.guest) != "none":
                 raise Malformed("confirm")
             left = await self._budget.take(connection, found.link, now)
         if found.patient is None:
             raise Unauthenticated
-        actor = Actor("participant", found.patient.id, "patient", address, device)
+        actor = Actor("participant", found.patient.id, found.role, address, device)
         if left is None:
             entry = _entry(Action.CODE_TRY, Outcome.REFUSED, found, actor, {"reason": "tries_used_up"})
             await self._audit.enter_throttled(entry, address or "unknown")
             raise TriesUsedUp
-        confirmation = self.confirming.right(found.visit, found.link.channel, confirmed or "")
+        confirmation = self.confirming.right(found.visit, found.link.channel, confirmed or "", found.guest)
         if (
             not (await self._right(found.link, code, address)) & confirmation
         ):  # both, always: neither tells which was wrong

@@ -82,6 +82,15 @@ class Keyring:
             if not self._born:
                 await unbroken(self._begin(1))
 
+    async def refresh(self) -> None:
+        """Learn the wrapping keys that another server began or retired. Raises KeyServiceUnavailable."""
+        async with self._lock:
+            versions = {int(name.removeprefix("wrapping-")) for name in await self._provider.names("wrapping-")}
+            for version in versions - self._born.keys():
+                self._born[version] = await self._birth(version)
+            if versions:
+                self._born = {version: born for version, born in self._born.items() if version in versions}
+
     @property
     def wrapping_key(self) -> str:
         """The name of the current wrapping key."""

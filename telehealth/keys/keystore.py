@@ -37,12 +37,14 @@ from telehealth.secret import Secret
 
 log = get_logger(__name__)
 T = TypeVar("T")
+PATIENCE = 5.0  # seconds to wait for our turn
 
 
 class KeyStore:
     """One process at a time owns the folder. Call `start()` first and `close()` last.
 
     `second`: another folder that holds all this too. A write counts in both; a start brings one that fell behind up.
+    `turns`: several servers share the folder; each has it for one operation, and reads anew what another changed.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class KeyStore:
         clock: Clock,
         *,
         second: Path | None = None,
+        turns: bool = False,
         entropy: Entropy = os.urandom,
     ) -> None:
         self._provider = provider
@@ -65,22 +68,29 @@ class KeyStore:
         self._rotation = Rotation(self._shelf, self._journal, provider, clock, entropy)
         self._lock = asyncio.Lock()  # one change or look at a time: a hold cannot slip between check and destruction
         self._index: Index | None = None  # None: disk and memory may differ, read anew first
+        self._turns = turns
+        self._open = False
 
     async def start(self) -> None:
         """Take the folder and finish what a kill interrupted. Raises KeyStoreBusy, KeysExposed, KeyStoreDamaged."""
         async with self._lock:
             try:
-                await unbroken(asyncio.to_thread(self._shelf.claim))
+                await unbroken(asyncio.to_thread(self._shelf.claim, PATIENCE if self._turns else 0.0))
                 self._index = await unbroken(self._rotation.resolve())
+                if self._turns:
+                    await asyncio.to_thread(self._shelf.changed)
             except BaseException:
                 self._shelf.release()
                 raise
+            self._open = True
+            if self._turns:
+                self._shelf.release()
 
     async def close(self) -> None:
         """Give the folder back."""
         async with self._lock:
             self._shelf.release()
-            self._index = None
+            self._index, self._open = None, False
 
     async def create(self, file_id: str, *, day: datetime.date, retention_class: str) -> NewKey:
         """A new file's key; its share is on disk when this returns. Raises ShareExists, Malformed."""
@@ -179,22 +189,41 @@ class KeyStore:
     async def _settled(self) -> AsyncIterator[Index]:
         """The lock, and an index that tells what the disk holds."""
         async with self._lock:
-            if not self._shelf.claimed:
+            if not self._open:
                 raise WrongState
             try:
+                if self._turns:
+                    await unbroken(self._taken())
                 if self._index is None:
                     self._index = await unbroken(self._rotation.resolve())
                 yield self._index
             except OSError as error:
                 log.error("keys.disk_failed", exception_type=type(error).__name__)
                 raise KeyStoreUnavailable from error
+            finally:
+                if self._turns:
+                    self._shelf.release()
+
+    async def _taken(self) -> None:
+        """Our turn with the folder. Raises KeyStoreBusy."""
+        await asyncio.to_thread(self._shelf.claim, PATIENCE)
+        if await asyncio.to_thread(self._shelf.changed):
+            self._index = None
 
     async def _change(self, work: Coroutine[Any, Any, T]) -> T:
         """Change the disk to the end; should it fail, what memory says is dropped and the next caller reads anew."""
         index, self._index = self._index, None
-        result = await unbroken(work)
+        result = await unbroken(self._marked(work) if self._turns else work)
         self._index = index
         return result
+
+    async def _marked(self, work: Coroutine[Any, Any, T]) -> T:
+        try:
+            await asyncio.to_thread(self._shelf.changing)
+        except BaseException:
+            work.close()
+            raise
+        return await work
 
     async def _move(self, file_ids: frozenset[str], *, held: bool) -> None:
         """Copy to buckets of the other kind, then take out of the old ones; until then, held copies win."""

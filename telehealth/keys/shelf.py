@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from telehealth.keys.provider import KeysExposed
 from telehealth.log import get_logger
 
 log = get_logger(__name__)
+_MARK = "mark"  # of the last change, where several processes take turns
+_AGAIN = 0.002  # seconds
 
 
 class KeyStoreBusy(Refusal):
@@ -28,6 +31,7 @@ class Shelf:
 
     def __init__(self, places: tuple[Path, ...]) -> None:
         self.places = places
+        self._mark = b""
         self._lock: int | None = None
 
     @property
@@ -35,8 +39,11 @@ class Shelf:
         """Whether the folders are this process's."""
         return self._lock is not None
 
-    def claim(self) -> None:
-        """Make the folders, take them for this process alone, clear torn writes. Raises KeyStoreBusy, KeysExposed."""
+    def claim(self, patience: float = 0.0) -> None:
+        """Make the folders, take them for this process alone, clear torn writes. Raises KeyStoreBusy, KeysExposed.
+
+        `patience`: seconds to wait for a process that has them.
+        """
         if self.claimed:
             return
         for place in self.places:
@@ -45,12 +52,24 @@ class Shelf:
                 raise KeysExposed(f"chmod 700 {place}")
         handle = os.open(self.places[0] / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(handle, patience)
         except BlockingIOError as error:
             os.close(handle)
             raise KeyStoreBusy from error
         self._lock = handle
         self.clear_torn()
+
+    def changing(self) -> None:
+        """Say, before a change, that what other processes remember of the folders is no longer so."""
+        self._mark = os.urandom(16)
+        disk.write(self.places[0] / _MARK, self._mark)
+
+    def changed(self) -> bool:
+        """Whether another process has begun a change since this was last asked, or `changing` was called."""
+        path = self.places[0] / _MARK
+        found = path.read_bytes() if path.exists() else b""
+        before, self._mark = self._mark, found
+        return found != before
 
     def clear_torn(self) -> None:
         """Remove temporary files that an interrupted write left."""
@@ -86,6 +105,20 @@ class Shelf:
     def drop(self, file_name: str) -> None:
         for place in self.places:
             disk.remove(place / file_name)
+
+
+def _lock(handle: int, patience: float) -> None:
+    """Raises BlockingIOError once `patience` is over."""
+    until = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(_AGAIN)
+        else:
+            return
 
 
 def _headers(places: tuple[Path, ...]) -> dict[str, Header]:

@@ -85,6 +85,10 @@ class Door:
         """Count one more socket; seconds to wait, 0 for now."""
         return await self._take("connect", token_hash(credential).hex())
 
+    async def check(self, address: str) -> None:
+        """A connection test begun."""
+        await self._need("check", network_of(address))
+
     def held(self, credential: str) -> None:
         """The credential was looked up, and holds."""
         hashed = token_hash(credential)
@@ -92,10 +96,6 @@ class Door:
         self._familiar.move_to_end(hashed)
         if len(self._familiar) > FAMILIAR:
             self._familiar.popitem(last=False)
-
-    def void(self, credential: str) -> None:
-        """The credential holds no more."""
-        self._familiar.pop(token_hash(credential), None)
 
     def _own(self, arrival: Arrival) -> str | None:
         hashes: Iterable[bytes] = map(token_hash, arrival.credentials)

@@ -29,6 +29,7 @@ class Limits(Section):
     link: Pair = (20, 200)
     code: Pair = (1, 20)
     connect: Pair = (0.5, 20)
+    check: Pair = (0.5, 24)
     socket: Pair = (40, 80)
 
     def rate(self, name: str) -> Rate:
@@ -41,6 +42,7 @@ class Redis(Section):
     password_file: Path | None = None
     ca_file: Path | None = None
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9:._-]{0,40}$")] = "telehealth:"
+    node: Annotated[str, Field(pattern=r"^[a-z]{0,12}$")] = ""  # this server's name among several; empty: the only one
 
     @field_validator("url")
     @classmethod
@@ -54,4 +56,7 @@ class Redis(Section):
         """Whether each thing is wrong, and how it is said."""
         host = urlsplit(self.url).hostname
         clear = self.url.startswith("redis://") and host not in ("127.0.0.1", "localhost", "::1")
-        return [(clear, "redis.url must be rediss:// (TLS) beyond this machine")]
+        return [
+            (clear, "redis.url must be rediss:// (TLS) beyond this machine"),
+            (bool(self.node) and not self.url, "redis.node needs redis.url"),
+        ]

@@ -52,6 +52,26 @@ class _TlsConnection(SSLConnection):
         self.ssl_context.context = shared_context
 
 
+def redis_of(settings: Settings, password: Secret[str] | None, patience: float) -> Redis:
+    """A client that waits for nothing longer than `patience` seconds. Reads the trusted certificates. Blocks."""
+    options: dict[str, Any] = {
+        **parse_url(settings.url),
+        "password": password.reveal() if password else None,
+        "driver_info": None,  # else every connection reads the library's version from disk
+        "socket_timeout": patience,
+        "socket_connect_timeout": patience,
+        "max_connections": CONNECTIONS,
+        "timeout": patience,  # for a free connection
+        "retry": None,
+    }
+    if settings.url.startswith("unix://"):
+        del options["socket_connect_timeout"]
+    if settings.url.startswith("rediss://"):
+        context = ssl.create_default_context(cafile=settings.ca_file)
+        options |= {"connection_class": _TlsConnection, "shared_context": context}
+    return Redis.from_pool(BlockingConnectionPool(**options))
+
+
 class RedisBuckets:
     """`lookup(purpose, text)` hashes with a key, so that Redis learns no address, account or link.
 
@@ -68,22 +88,7 @@ class RedisBuckets:
         self._lookup = lookup
         self._patience = patience
         self._prefix = settings.prefix
-        options: dict[str, Any] = {
-            **parse_url(settings.url),
-            "password": password.reveal() if password else None,
-            "driver_info": None,  # else every connection reads the library's version from disk
-            "socket_timeout": patience,
-            "socket_connect_timeout": patience,
-            "max_connections": CONNECTIONS,
-            "timeout": patience,  # for a free connection
-            "retry": None,
-        }
-        if settings.url.startswith("unix://"):
-            del options["socket_connect_timeout"]
-        if settings.url.startswith("rediss://"):
-            context = ssl.create_default_context(cafile=settings.ca_file)
-            options |= {"connection_class": _TlsConnection, "shared_context": context}
-        self._redis: Redis = Redis.from_pool(BlockingConnectionPool(**options))
+        self._redis = redis_of(settings, password, patience)
         self._script = self._redis.register_script(SCRIPT)
 
     async def take(self, charges: Sequence[Charge]) -> float:

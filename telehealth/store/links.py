@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import delete, or_, select, update
 
 from telehealth.store.engine import Connection
-from telehealth.store.tables import link_spares, links, participants, presessions, visits
+from telehealth.store.guests import GuestFacts
+from telehealth.store.tables import guests, link_spares, links, participants, presessions, visits
 
 MOST_BROWSERS = 50  # that have opened a link and not passed its code; the oldest goes
 
@@ -29,6 +30,7 @@ class LinkRow:
     expires_at: datetime
     created_at: datetime
     revoked_at: datetime | None
+    guest_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +65,31 @@ class PatientRow:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A link, its visit, and whoever came in by it."""
+    """A link, its visit, whoever came in by it, and the guest whose link it is (None: the patient's)."""
 
     link: LinkRow
     visit: VisitFacts
     patient: PatientRow | None
+    guest: GuestFacts | None
+
+    @property
+    def role(self) -> str:
+        """Of whoever comes in by it, as the log and the rules of access name it."""
+        return "patient" if self.link.guest_id is None else "guest"
 
 
 _LINK = [links.c[field.name] for field in fields(LinkRow)]
 _VISIT = [visits.c[field.name] for field in fields(VisitFacts)]
 _PATIENT = [participants.c[field.name] for field in fields(PatientRow)]
-_ALL = select(*_LINK, *_VISIT, *_PATIENT).select_from(
-    links.join(visits, links.c.visit_id == visits.c.id).outerjoin(participants, participants.c.link_id == links.c.id)
+_GUEST = [guests.c[field.name] for field in fields(GuestFacts)]
+_ALL = (
+    select(*_LINK, *_VISIT, *_PATIENT, *_GUEST)
+    .select_from(
+        links.join(visits, links.c.visit_id == visits.c.id)
+        .outerjoin(participants, participants.c.link_id == links.c.id)
+        .outerjoin(guests, links.c.guest_id == guests.c.id)
+    )
+    .where(guests.c.removed_at.is_(None))  # no link outlives its guest's invitation, even one issued at that moment
 )
 
 
@@ -131,11 +146,15 @@ async def of_visits(c: Connection, visit_ids: Sequence[str]) -> list[LinkRow]:
     return [LinkRow(*row) for row in rows]
 
 
-async def revoke(c: Connection, now: datetime, *, visit_id: str, link: str | None = None) -> list[str]:
-    """Revoke one link or all of a visit; the ids of those that were not revoked before."""
+async def revoke(
+    c: Connection, now: datetime, *, visit_id: str, link: str | None = None, whose: str | None = None
+) -> list[str]:
+    """Revoke one link, those of a guest's id or of the `patient`, or all of a visit; the ids that were not before."""
     wanted = [links.c.visit_id == visit_id, links.c.revoked_at.is_(None)]
     if link is not None:
         wanted.append(links.c.id == link)
+    if whose is not None:
+        wanted.append(links.c.guest_id.is_(None) if whose == "patient" else links.c.guest_id == whose)
     found = [row.id for row in await c.execute(select(links.c.id).where(*wanted).with_for_update())]
     await c.execute(update(links).where(links.c.id.in_(found)).values(revoked_at=now, code_expires_at=None))
     return found
@@ -239,9 +258,10 @@ async def add_spare(c: Connection, link: str, token_hash: bytes, now: datetime) 
 async def of_contact(
     c: Connection, contact_lookup: bytes, now: datetime, over: Sequence[str], most: int
 ) -> list[Found]:
-    """Links of the contact's visits that are neither over nor revoked, the soonest visits first."""
+    """The patient's links of the contact's visits that are neither over nor revoked, the soonest visits first."""
     wanted = _ALL.where(
         visits.c.contact_lookup == contact_lookup,
+        links.c.guest_id.is_(None),
         visits.c.state.not_in(over),
         links.c.revoked_at.is_(None),
         links.c.expires_at > now,
@@ -255,5 +275,7 @@ def _found(row: Any) -> Found | None:
         return None
     values = tuple(row)
     at, end = len(_LINK), len(_LINK) + len(_VISIT)
-    patient = PatientRow(*values[end:]) if values[end] is not None else None
-    return Found(LinkRow(*values[:at]), VisitFacts(*values[at:end]), patient)
+    last = end + len(_PATIENT)
+    patient = PatientRow(*values[end:last]) if values[end] is not None else None
+    guest = GuestFacts(*values[last:]) if values[last] is not None else None
+    return Found(LinkRow(*values[:at]), VisitFacts(*values[at:end]), patient, guest)

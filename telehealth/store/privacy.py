@@ -18,6 +18,7 @@ from telehealth.store.tables import (
     exports,
     glass_cases,
     glasses,
+    guests,
     link_spares,
     links,
     outbox,
@@ -128,6 +129,7 @@ async def trim(c: Connection, visit: str, now: datetime) -> None:
     await c.execute(update(outbox).where(waiting).values(given_up_at=now, failure="purged"))
     await c.execute(update(outbox).where(outbox.c.visit_id == visit).values(to_sealed=b"", body_sealed=b""))
     await c.execute(update(copies).where(copies.c.visit_id == visit).values(code_sealed=None, session_hash=None))
+    await c.execute(update(guests).where(guests.c.visit_id == visit).values(contact_sealed=None))
 
 
 def _time(now: datetime) -> Any:
@@ -145,6 +147,9 @@ async def forget(c: Connection, visit: str, now: datetime, fields: FieldCipher, 
         .values(patient_name_sealed=nobody, patient_birth_sealed=None, patient_lookup=stranger, purged_at=now)
     )
     await c.execute(update(participants).where(participants.c.visit_id == visit).values(public_key=null()))
+    for guest in (await c.execute(select(guests.c.id).where(guests.c.visit_id == visit))).scalars().all():
+        unnamed = fields.seal("", table="guests", column="name_sealed", row=guest)
+        await c.execute(update(guests).where(guests.c.id == guest).values(name_sealed=unnamed, language=None))
     await c.execute(update(consents).where(consents.c.visit_id == visit).values(receipt=null(), signature=None))
     taken = select(recordings.c.id).where(recordings.c.visit_id == visit)
     for table, column in (

@@ -14,16 +14,13 @@ from telehealth.clock import Clock
 from telehealth.config import Config
 from telehealth.errors import Malformed, NotFound, Refusal, WrongState
 from telehealth.events import Bus, VisitChanged
-from telehealth.identity.contacts import address_for
-from telehealth.identity.faults import ChannelNotAllowed, ContactUnfit
+from telehealth.identity.faults import ChannelNotAllowed
 from telehealth.identity.links import IssuedLink, Links, NewBudget
 from telehealth.identity.people import People
 from telehealth.identity.ports import Audit
 from telehealth.identity.standing import window_of
 from telehealth.ids import Kind, is_id, new_id
-from telehealth.outbox.messages import link_message
-from telehealth.outbox.outbox import ChannelOff, Outbox
-from telehealth.secret import Secret
+from telehealth.outbox.outbox import Outbox
 from telehealth.visits.cursor import cursor, place
 from telehealth.visits.ending import Ending, EndingInDatabase
 from telehealth.visits.objects import visit_object
@@ -39,6 +36,7 @@ from telehealth.visits.orders import (
     shown,
 )
 from telehealth.visits.rows import Filters, Patient, VisitRow
+from telehealth.visits.sending import Sending
 from telehealth.visits.states import OVER, VisitState, VisitStep
 from telehealth.visits.store import VisitStore
 
@@ -66,6 +64,7 @@ class Booking:
 
     def __init__(self, rooms: BookingRooms) -> None:
         self._rooms = rooms
+        self.sending = Sending(rooms.links, rooms.outbox, rooms.clock, rooms.config)
         self._zone = ZoneInfo(rooms.config.server.time_zone)
         self._ending: Ending = EndingInDatabase(rooms.store, rooms.audit, rooms.clock)
 
@@ -80,12 +79,12 @@ class Booking:
         """
         require(caller, May.VISITS_CREATE)
         row = await self._row_for(caller, asked)
-        self._sendable(row, asked)
+        self.sending.sendable(row, asked, row.patient.contact)
         detail: dict[str, Code] = {"minutes": row.minutes, "assurance": row.assurance, "channel": asked.channel}
         async with self._rooms.audit.act(_entry(Action.VISIT_CREATE, caller, row, detail)):
             await self._rooms.store.add(row)
             try:
-                issued = await self._issue(caller, row, asked)
+                issued = await self.sending.issue(caller, row, asked, row.patient.contact)
             except Refusal:
                 await self._rooms.store.discard(row.id)
                 raise
@@ -153,7 +152,7 @@ class Booking:
 
         Raises NotFound, WrongState, ChannelNotAllowed, LogUnavailable.
         """
-        row = await self._visit(caller, visit, May.VISITS_WRITE)
+        row = await self.seen(caller, visit, May.VISITS_WRITE)
         changed = await self._changes(row, asked)
         if changed:
             detail: dict[str, Code] = dict.fromkeys(changed, True)
@@ -196,59 +195,29 @@ class Booking:
 
     async def end(self, caller: Caller, visit: str) -> Visit:
         """End it for everybody. Raises NotFound, WrongState."""
-        await self._visit(caller, visit, May.VISITS_END)
+        await self.seen(caller, visit, May.VISITS_END)
         await self._ending.end_from_outside(caller, visit, VisitStep.END)
         await self._rooms.bus.publish(VisitChanged(visit))
         return await self._shown(caller, visit)
 
     async def issue_link(self, caller: Caller, visit: str, asked: LinkAsked) -> IssuedLink:
         """A new link; the earlier one is revoked. Raises as `create`, and NotFound, WrongState."""
-        row = await self._visit(caller, visit, May.VISITS_WRITE)
-        self._sendable(row, asked)
-        return await self._issue(caller, row, asked)
+        row = await self.seen(caller, visit, May.VISITS_WRITE)
+        self.sending.sendable(row, asked, row.patient.contact)
+        return await self.sending.issue(caller, row, asked, row.patient.contact)
 
     async def revoke_link(self, caller: Caller, visit: str, link: str) -> None:
         """Raises NotFound."""
-        await self._visit(caller, visit, May.VISITS_WRITE)
+        await self.seen(caller, visit, May.VISITS_WRITE)
         await self._rooms.links.revoke(caller, visit, link)
 
     async def new_budget(self, caller: Caller, visit: str, link: str) -> NewBudget:
         """Raises NotFound, WrongState, LogUnavailable."""
-        await self._visit(caller, visit, May.VISITS_WRITE)
+        await self.seen(caller, visit, May.VISITS_WRITE)
         return await self._rooms.links.new_budget(caller, visit, link)
 
-    async def _issue(self, caller: Caller, row: VisitRow, asked: LinkAsked) -> IssuedLink:
-        rooms = self._rooms
-        window = window_of(row.scheduled_at, row.minutes, rooms.config.visits)
-        issued = await rooms.links.issue(caller, row.id, channel=asked.channel, window=window, passcode=asked.passcode)
-        to = self._sendable(row, asked)
-        if asked.send is not None and to is not None:
-            message = link_message(
-                rooms.config.server.clinic_name,
-                Secret(f"{rooms.config.public_url}/join#{issued.token.reveal()}"),
-                link=issued.id,
-                scheduled_at=row.scheduled_at,
-                minutes=row.minutes,
-                zone=rooms.config.server.time_zone,
-                now=rooms.clock.now(),
-            )
-            await rooms.outbox.queue(asked.send, to, message, visit=row.id, link=issued.id, expires=issued.expires_at)
-        return issued
-
-    def _sendable(self, row: VisitRow, asked: LinkAsked) -> str | None:
-        """Where it is sent; of high assurance not as its codes. Raises ChannelOff, ContactUnfit, ChannelNotAllowed."""
-        if asked.send is None:
-            return None
-        if row.assurance == "high" and asked.send == asked.channel:
-            raise ChannelNotAllowed
-        if not self._rooms.outbox.offers(asked.send):
-            raise ChannelOff
-        to = address_for(asked.send, row.patient.contact)
-        if to is None:
-            raise ContactUnfit
-        return to
-
-    async def _visit(self, caller: Caller, visit: str, action: May) -> VisitRow:
+    async def seen(self, caller: Caller, visit: str, action: May) -> VisitRow:
+        """A visit the caller may do that to. Raises NotFound."""
         return (await self._seen(caller, visit, action))[0]
 
     async def _seen(self, caller: Caller, visit: str, action: May) -> tuple[VisitRow, Verdict]:

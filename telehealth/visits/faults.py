@@ -6,7 +6,13 @@ from telehealth.errors import Reason, Refusal
 class VisitFull(Refusal):
     code = "visit_full"
     reason = Reason.CONFLICT
-    message = "This visit is for its clinician and one patient, and both places are taken."
+    message = "Every place in this visit that you could take is taken."
+
+
+class GuestsFull(Refusal):
+    code = "guests_full"
+    reason = Reason.CONFLICT
+    message = "No more guests can be invited to this visit."
 
 
 class VisitOver(Refusal):
@@ -72,7 +78,13 @@ class NobodyElse(Refusal):
 class LegNotWanted(Refusal):
     code = "leg_not_wanted"
     reason = Reason.CONFLICT
-    message = "No recording is waiting for your media."
+    message = "Nothing is waiting for your media."
+
+
+class DirectForbidden(Refusal):
+    code = "direct_forbidden"
+    reason = Reason.FORBIDDEN
+    message = "Here media goes by the clinic's server alone."
 
 
 class IdentityOpen(Refusal):

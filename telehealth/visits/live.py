@@ -1,6 +1,6 @@
 """What sockets ask of the visits that run: thin, each answer given by the part that owns it."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -10,19 +10,26 @@ from telehealth.access import Caller, Kind, Object, refused_entry, require, unus
 from telehealth.audit.actions import Action
 from telehealth.audit.entry import Entry, Outcome
 from telehealth.errors import NotFound, Refusal
+from telehealth.visits.among import VisitsAmongServers
 from telehealth.visits.consent import Answer
-from telehealth.visits.faults import IdentityOpen, NoSuchParticipant, Removed, ScreenForbidden, VisitOver
+from telehealth.visits.faults import (
+    DirectForbidden,
+    IdentityOpen,
+    NoSuchParticipant,
+    Removed,
+    ScreenForbidden,
+    VisitOver,
+)
 from telehealth.visits.neighbours import visit_entry
 from telehealth.visits.objects import visit_object
+from telehealth.visits.ports import Slot
 from telehealth.visits.presence import Seat
 from telehealth.visits.roster import Arrival, Here, Quality
 from telehealth.visits.rows import VisitRow
-from telehealth.visits.running import RunningVisits
 from telehealth.visits.states import OVER, ParticipantState, VisitStep
-from telehealth.visits.view import view
 
 
-class LiveVisits(RunningVisits):
+class LiveVisits(VisitsAmongServers):
     """All running visits of this process. `start` before the first socket, `close` after the last."""
 
     # Coming and going.
@@ -60,10 +67,12 @@ class LiveVisits(RunningVisits):
             raise VisitOver
 
     async def enter(self, caller: Caller, visit: str, arrival: Arrival, seat: Seat) -> tuple[Here, Mapping[str, Any]]:
-        """Enter; where one is now, and the view. Raises what `approach` and `Presence.enter` raise."""
+        """Enter; where one is now, and the view. Raises as `approach` and `Presence.enter`, and ServerDraining."""
         async with self._tried(caller, visit):
             await self._approach(caller, visit)
             running = await self.load(visit)
+            if not running.visit.under_way:
+                self.rooms.draining.refuse_new()
             person = await self.person(running, caller)
             here = Here(caller, visit, person.id)
             await running.presence.enter(here, person, arrival, seat)
@@ -72,7 +81,7 @@ class LiveVisits(RunningVisits):
     def view_for(self, here: Here) -> Mapping[str, Any]:
         """The present view. Raises NotEntered."""
         visit = self.of(here).visit
-        return view(visit, visit.entered(here), self.rooms.clock.now())
+        return self.desk.view_of(visit, visit.entered(here))
 
     async def admit(self, here: Here, participant: str, *, break_glass: bool = False, words: str | None = None) -> None:
         await self.of(here).presence.admit(here, participant, break_glass=break_glass, words=words)
@@ -101,9 +110,12 @@ class LiveVisits(RunningVisits):
     def may_signal(self, here: Here, to: str) -> str | None:
         """Whether a message may pass: both are admitted and the other is there. The sender's page.
 
-        Raises NotEntered, NotAdmitted, NoSuchParticipant.
+        Raises NotEntered, NotAdmitted, NoSuchParticipant; DirectForbidden where no browser may learn another's address.
         """
         visit = self.of(here).visit
+        visit.inside(here)
+        if not self.desk.settings.direct_allowed:
+            raise DirectForbidden
         me, other = visit.inside(here), visit.person(to)
         if not other.admitted or not other.online or other is me:
             raise NoSuchParticipant
@@ -144,6 +156,26 @@ class LiveVisits(RunningVisits):
         if changed:
             self.desk.tell(visit)
 
+    # The relay.
+
+    async def leg_offer(self, here: Here, sdp: str) -> tuple[str, Sequence[Slot]]:
+        """The caller's leg to the relay, opened or gone on with: the answer, and who is on which of its sections."""
+        return await self.of(here).media.offer(here, sdp)
+
+    def leg_ready(self, here: Here, turn: int) -> None:
+        self.of(here).media.ready(here, turn)
+
+    def chat(self, here: Here, text: str) -> None:
+        """Words to everybody else in the call, kept nowhere; in a direct call pages write to each other without us.
+
+        Raises NotAdmitted.
+        """
+        visit = self.of(here).visit
+        me = visit.inside(here)
+        for person in visit.admitted():
+            if person is not me:
+                self.desk.send(person.id, "chat", {"from": me.id, "text": text})
+
     # The recording.
 
     async def recording_ask(self, here: Here, purpose: str) -> str:
@@ -154,9 +186,6 @@ class LiveVisits(RunningVisits):
 
     async def consent_withdraw(self, here: Here) -> None:
         await self.of(here).flow.withdraw(here)
-
-    async def recording_leg(self, here: Here, sdp: str) -> str:
-        return await self.of(here).flow.run.leg(here, sdp)
 
     async def recording_stop(self, here: Here) -> None:
         await self.of(here).flow.stop(here)

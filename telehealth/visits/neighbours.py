@@ -8,10 +8,21 @@ from zoneinfo import ZoneInfo
 from telehealth.audit.actions import Action
 from telehealth.audit.entry import Actor, Code, Entry, Outcome
 from telehealth.clock import Clock
+from telehealth.draining import Draining
 from telehealth.log import get_logger
 from telehealth.visits.chores import Chores
-from telehealth.visits.ports import Audit, LegRoom, People, Publish, RecordingRoom, RetentionDays, Seating, TouchLive
-from telehealth.visits.roster import LiveVisit
+from telehealth.visits.ports import (
+    Alone,
+    Audit,
+    LegRoom,
+    People,
+    Publish,
+    RecordingRoom,
+    RetentionDays,
+    Tenure,
+    TouchLive,
+)
+from telehealth.visits.roster import LiveVisit, Person
 from telehealth.visits.store import VisitStore
 from telehealth.visits.today import Today
 from telehealth.visits.view import view
@@ -21,12 +32,19 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Seconds and minutes as `telehealth.config` has them; `start_seconds`: until every leg's first frame is stored."""
+    """Seconds and minutes as `telehealth.config` has them; `start_seconds`: until every leg's first frame is stored.
+
+    `turn_seconds`: for a change of the way media takes; `leg_seconds`: until a lost leg is back.
+    `direct_allowed`: whether media may go from browser to browser.
+    """
 
     resume_seconds: float = 60.0
     starter_lost_seconds: float = 60.0
     start_seconds: float = 30.0
     tidy_seconds: float = 60.0
+    turn_seconds: float = 8.0
+    leg_seconds: float = 5.0
+    direct_allowed: bool = True
     early_minutes: int = 15
     late_minutes: int = 60
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
@@ -42,10 +60,11 @@ class Neighbours:
     publish: Publish
     legs: LegRoom
     recorder: RecordingRoom
-    seats: Seating
     retention_days: RetentionDays
     touch_live: TouchLive
     clock: Clock
+    draining: Draining = field(default_factory=Draining)
+    tenure: Tenure = field(default_factory=Alone)
 
 
 class Desk:
@@ -60,11 +79,14 @@ class Desk:
     def tell(self, visit: LiveVisit) -> None:
         """Everybody who is there gets the new view, and the clinician's list is brought up to date."""
         visit.revision += 1
-        now = self.rooms.clock.now()
         for person in visit.here():
             if person.online:
-                self.rooms.publish.to_participant(person.id, "view", view(visit, person, now))
+                self.rooms.publish.to_participant(person.id, "view", self.view_of(visit, person))
         self.today.touch(visit.row.clinician)
+
+    def view_of(self, visit: LiveVisit, person: Person) -> Mapping[str, Any]:
+        """What this person may see now."""
+        return view(visit, person, self.rooms.clock.now(), never_direct=not self.settings.direct_allowed)
 
     def send(self, participant: str, event: str, payload: Mapping[str, Any]) -> None:
         self.rooms.publish.to_participant(participant, event, payload)

@@ -6,6 +6,7 @@ from typing import Any, Literal, Protocol
 
 from telehealth.audit.entry import Entry
 from telehealth.frames import FrameSink
+from telehealth.store.engine import Connection
 
 AskKey = Callable[[str, str], None]  # recording, participant: a key frame is needed
 EndReason = Literal["ended", "removed", "link_revoked", "signed_out", "left"]
@@ -51,13 +52,49 @@ class Publish(Protocol):
         """Tell the participant's sockets that they go on in another tab, then close them."""
         ...
 
+    def drop_participant(self, participant: str) -> None:
+        """Drop the participant's connections without a word; their pages come back."""
+        ...
+
     def close_user(self, user: str, session: str | None) -> None:
         """Close every socket of a user's session, or of all of them."""
         ...
 
 
+class Slot(Protocol):
+    """One receiving section of a browser, and whose what it carries; `source`: audio, camera or screen."""
+
+    @property
+    def mid(self) -> str: ...
+    @property
+    def publisher(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+
+
+Heard = Callable[[tuple[Slot, ...]], None]
+
+
 class Leg(Protocol):
     """One participant's connection to the media port."""
+
+    def attach(self, sink: FrameSink) -> None:
+        """From the next packet on `sink` takes what comes. Raises ValueError while another one is attached."""
+        ...
+
+    def detach(self, reason: str) -> None:
+        """After this call nothing reaches the sink; with none attached nothing happens."""
+        ...
+
+    def slots(self) -> Sequence[Slot]: ...
+
+    async def restart(self, offer_sdp: str) -> str:
+        """The answer to a later offer of the same page. Raises a Refusal for another certificate, or after the end."""
+        ...
+
+    async def wait_connected(self) -> bool:
+        """True once media can flow, False if it ended before."""
+        ...
 
     def finish(self, reason: str) -> None:
         """End it now; a second call does nothing."""
@@ -73,8 +110,20 @@ class Leg(Protocol):
 class LegRoom(Protocol):
     """`signaling.rtc.MediaPort`."""
 
-    async def open_leg(self, leg_id: str, offer_sdp: str, sink: FrameSink) -> tuple[Leg, str]:
-        """The leg and the answer's SDP. Raises a Refusal for an offer that is not acceptable."""
+    async def open_leg(
+        self,
+        leg_id: str,
+        offer_sdp: str,
+        sink: FrameSink | None = None,
+        *,
+        room: str | None = None,
+        publisher: str = "",
+        heard: Heard | None = None,
+    ) -> tuple[Leg, str]:
+        """The leg and the answer's SDP; with a room, what comes in goes to every other leg there.
+
+        Raises a Refusal for an offer that is not acceptable, or when there is no place.
+        """
         ...
 
 
@@ -137,11 +186,55 @@ class RecordingRoom(Protocol):
     async def stop(self, recording: str, reason: str) -> None: ...
 
 
-class Seating(Protocol):
-    """Whether one more person fits beside those whose roles are given."""
-
-    def __call__(self, there: Sequence[str], role: str, /) -> bool: ...
-
-
 RetentionDays = Callable[[], Awaitable[int]]
 TouchLive = Callable[[str, str | None], Awaitable[object]]  # user, session
+
+
+class Tenure(Protocol):
+    """Which of several servers runs a visit: `telehealth.nodes.registry.Registry`, or `Alone`."""
+
+    async def take(self, visit: str) -> None:
+        """The visit runs here from now on. Raises RunsElsewhere while it runs on another server."""
+        ...
+
+    async def release(self, visit: str) -> None:
+        """It runs nowhere."""
+        ...
+
+    async def glances(self, visits: Sequence[str]) -> Mapping[str, Any]:
+        """By visit, what a clinician's list says of those that run on other servers."""
+        ...
+
+    def tell_today(self, clinician: str) -> None:
+        """Other servers make a clinician's list anew."""
+        ...
+
+
+class Alone:
+    """The only server: every visit runs here."""
+
+    async def take(self, visit: str) -> None:
+        return
+
+    async def release(self, visit: str) -> None:
+        return
+
+    async def glances(self, visits: Sequence[str]) -> Mapping[str, Any]:
+        return {}
+
+    def tell_today(self, clinician: str) -> None:
+        return
+
+
+class Mine(Protocol):
+    """Whether a visit (or a participant's) runs here, and nowhere else until the transaction ends."""
+
+    async def __call__(
+        self, connection: Connection, /, *, visit: str | None = None, participant: str | None = None
+    ) -> None:
+        """Raises RunsElsewhere."""
+        ...
+
+
+async def anybody(_connection: Connection, /, *, visit: str | None = None, participant: str | None = None) -> None:
+    """Bookings change visits wherever they run."""

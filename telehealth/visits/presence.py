@@ -7,9 +7,11 @@ from typing import Any
 from telehealth.audit.actions import Action
 from telehealth.audit.entry import SYSTEM, Actor, Entry
 from telehealth.audit.faults import LogUnavailable
+from telehealth.errors import WrongState
 from telehealth.log import get_logger
 from telehealth.visits.ending import ENDS
 from telehealth.visits.faults import DetailsMissing, LinkOver, Removed, VisitFull, VisitOver
+from telehealth.visits.media_flow import MediaFlow
 from telehealth.visits.neighbours import Desk, visit_entry
 from telehealth.visits.ports import EndReason
 from telehealth.visits.recording_flow import RecordingFlow
@@ -25,6 +27,7 @@ from telehealth.visits.states import (
     VisitStep,
     after,
 )
+from telehealth.visits.topology import seats
 
 log = get_logger(__name__)
 
@@ -34,10 +37,11 @@ Seat = Callable[[Here], None]  # binds the socket to the participant; called at 
 class Presence:
     """Moves people's states in one visit. Whoever goes is out at once; whoever comes waits for the entry."""
 
-    def __init__(self, desk: Desk, visit: LiveVisit, flow: RecordingFlow) -> None:
+    def __init__(self, desk: Desk, visit: LiveVisit, flow: RecordingFlow, media: MediaFlow) -> None:
         self._desk = desk
         self._visit = visit
         self._flow = flow
+        self._media = media
 
     async def enter(self, here: Here, person: Person, arrival: Arrival, seat: Seat) -> None:
         """Arrive in the waiting room, or come back into the call; the clinician into the call.
@@ -52,13 +56,17 @@ class Presence:
             await self._entered(here, person, arrival, before)
             target = self._may_enter(person, step)  # whatever happened meanwhile counts
             await self._write_arrival(person, target, arrival)
-            self._may_enter(person, step)
+            if self._may_enter(person, step) is not target:  # out meanwhile: an admission of before opens nothing now
+                raise WrongState
+            back = person.state is ParticipantState.ADMITTED
             self._take_seat(here, person, target, arrival)
             seat(here)
-        if before is ParticipantState.ADMITTED:
+        if back:
+            self._media.returned(person)
             self._flow.returned(person)
         elif target is ParticipantState.ADMITTED:
             self._flow.joined(person)
+            self._media.reconsider()
         self._desk.tell(self._visit)
 
     async def _link_checked(self, person: Person) -> None:
@@ -73,10 +81,10 @@ class Presence:
         if person.state is ParticipantState.REMOVED:
             raise Removed
         target = after(PARTICIPANT, person.state, step)
-        if not person.staff and not (person.location and person.callback):
+        if person.patient and not (person.location and person.callback):
             raise DetailsMissing
         others = [other for other in visit.here() if other is not person]
-        if not self._desk.rooms.seats([other.role for other in others], person.role):
+        if not seats([other.role for other in others], person.role):
             raise VisitFull
         return target
 
@@ -129,6 +137,7 @@ class Presence:
             person.since = now
             visit.set_state(state)
             self._flow.joined(person)
+            self._media.reconsider()
             self._desk.tell(visit)
 
     async def _admission_entered(self, here: Here, person: Person, break_glass: bool, words: str | None) -> None:
@@ -162,6 +171,7 @@ class Presence:
         person.returned()
         person.silent()
         self._flow.departed(person, code or reason)
+        self._media.reconsider()
         self._desk.rooms.publish.close_participant(person.id, reason)
         self._desk.tell(visit)
         action = Action.REMOVE if step is ParticipantStep.REMOVE else Action.LEAVE
@@ -181,6 +191,7 @@ class Presence:
             return
         person.silent()
         if person.admitted:
+            self._media.dropped(person)
             self._flow.dropped(person)
         self.expect(person)
         self._desk.tell(self._visit)
@@ -202,6 +213,7 @@ class Presence:
         state = after(VISIT, visit.row.state, step)
         visit.set_state(state, now)
         self._flow.run.finish("ended")
+        self._media.close("ended")
         self._desk.tell(visit)
         gone = list(visit.here())
         for person in gone:

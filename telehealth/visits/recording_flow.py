@@ -6,6 +6,7 @@ from telehealth.ids import Kind, new_id
 from telehealth.visits import consent
 from telehealth.visits.consent import Answer, Consent, NotAsked, Standing
 from telehealth.visits.faults import IdentityOpen, NobodyElse
+from telehealth.visits.media_flow import MediaFlow
 from telehealth.visits.neighbours import Desk, visit_entry
 from telehealth.visits.receipts import Question, Receipt, ReceiptInvalid, checked
 from telehealth.visits.recording_run import RecordingRun
@@ -18,10 +19,10 @@ from telehealth.visits.texts import ConsentText, consent_text
 class RecordingFlow:
     """Asks, and hears the answers. Methods without `async` act at once, on the event loop."""
 
-    def __init__(self, desk: Desk, visit: LiveVisit) -> None:
+    def __init__(self, desk: Desk, visit: LiveVisit, media: MediaFlow) -> None:
         self._desk = desk
         self._visit = visit
-        self.run = RecordingRun(desk, visit)
+        self.run = RecordingRun(desk, visit, media)
 
     @property
     def state(self) -> RecordingState:
@@ -207,14 +208,14 @@ class RecordingFlow:
         state = self.state
         if state.consent is not None:
             state.consent = state.consent.joined(person.id)
+            if state.phase in CAPTURING and "consent" not in state.pauses:
+                self.run.hold("consent")
             self.put_question(person)
 
     def returned(self, person: Person) -> None:
-        """Somebody is back in time: their question or their leg is asked for again."""
+        """Somebody is back in time: their question is put again."""
         state = self.state
         self.put_question(person)
-        if state.phase in CAPTURING:
-            self.run.ask_for_legs([person])
         if state.consent is not None and state.consent.asker == person.id:
             state.forget_timer("starter")
             self.run.clear("starter_lost")
@@ -222,7 +223,6 @@ class RecordingFlow:
     def dropped(self, person: Person) -> None:
         """Somebody's connection is lost: with the starter's the recording pauses, and ends if they stay away."""
         state = self.state
-        self.run.end_leg(person, "connection_lost")
         if state.phase in CAPTURING and state.consent is not None and state.consent.asker == person.id:
             self.run.hold("starter_lost")
             self.run.watch_starter()
@@ -230,7 +230,6 @@ class RecordingFlow:
     def departed(self, person: Person, reason: str) -> None:
         """Somebody is gone, and their answer with them. Without the starter or anybody else to record it ends."""
         state = self.state
-        self.run.end_leg(person, reason)
         if state.consent is None or person.id not in state.consent.answers:
             return
         state.answers.pop(person.id, None)

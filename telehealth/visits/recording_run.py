@@ -1,14 +1,15 @@
-"""A visit's recording once everyone said yes: the recorder, the legs to it, pausing, going on, ending."""
+"""A visit's recording once everyone said yes: the recorder, whose packets it takes, pausing, going on, ending."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from telehealth.errors import Refusal
-from telehealth.ids import Kind, new_id
+from telehealth.frames import FrameSink
 from telehealth.log import get_logger
-from telehealth.visits.consent import Answer
+from telehealth.visits.consent import Standing
 from telehealth.visits.faults import LegNotWanted
+from telehealth.visits.media_flow import MediaFlow
 from telehealth.visits.neighbours import Desk
-from telehealth.visits.roster import Here, LiveVisit, Person, Recorded, RecordingState
+from telehealth.visits.roster import LiveVisit, Recorded, RecordingState
 from telehealth.visits.states import CAPTURING, RECORDING, RecordingPhase, RecordingStep, after, allows
 
 log = get_logger(__name__)
@@ -20,9 +21,11 @@ _GOES_ON = frozenset({"recorder_too_slow"})  # faults that leave a gap and no mo
 class RecordingRun:
     """Moves `LiveVisit.recording` from STARTING on. Methods without `async` act at once, on the event loop."""
 
-    def __init__(self, desk: Desk, visit: LiveVisit) -> None:
+    def __init__(self, desk: Desk, visit: LiveVisit, media: MediaFlow) -> None:
         self._desk = desk
         self._visit = visit
+        self._media = media
+        media.relay_failed = self._relay_failed
 
     @property
     def state(self) -> RecordingState:
@@ -32,11 +35,12 @@ class RecordingRun:
         """Make the recorder; the state is STARTING already, and everybody's yes is in it."""
         state = self.state
         self._watch_start(state)
+        self._media.try_relay()
         purpose = state.consent.purpose if state.consent else ""
         self._desk.chores.start(self._begin(state, purpose), f"recording.begin {self._visit.id}")
 
     async def _begin(self, state: RecordingState, purpose: str) -> None:
-        """Make the recorder ready, then ask everyone for their leg; give up if the consent went meanwhile."""
+        """Make the recorder ready, then put it on everybody's leg; give up if the consent went meanwhile."""
         visit, rooms = self._visit, self._desk.rooms
         parties = [Recorded(participant, visit.people[participant].role) for participant in state.answers]
         try:
@@ -48,7 +52,7 @@ class RecordingRun:
                 purpose=purpose,
                 consents=list(state.answers.values()),
                 listener=Listener(self, state),
-                ask_key=lambda _recording, participant: self._key_frame(state, participant),
+                ask_key=lambda _recording, participant: self._media.request_key_frame(participant),
             )
         except Refusal as refusal:
             self._not_begun(state, refusal.code)
@@ -67,7 +71,7 @@ class RecordingRun:
         if state.pauses:
             await self._pause(state, state.pauses[0])
         if state.phase in CAPTURING:
-            self.ask_for_legs(visit.admitted())
+            self._capture(state)
         self._count_stored(state)
         self._desk.tell(visit)
 
@@ -76,6 +80,7 @@ class RecordingRun:
         state.phase, state.reason, state.consent = RecordingPhase.NONE, state.reason or code, None
         state.pauses.clear()
         state.forget_timers()
+        self._media.reconsider()
         self._desk.tell(self._visit)
 
     def restart(self) -> None:
@@ -83,68 +88,46 @@ class RecordingRun:
         old = self.state
         fresh = RecordingState(phase=RecordingPhase.STARTING, consent=old.consent, retention_days=old.retention_days)
         fresh.answers = dict(old.answers)
-        self.finish("roster_changed")
+        self._finish("roster_changed")
         self._visit.recording = fresh
         self.begin()
 
-    # Legs.
+    # The legs it is on.
 
-    def ask_for_legs(self, people: Iterable[Person]) -> None:
-        """Ask the browsers of those who are recorded for their media."""
-        state = self.state
-        for person in people:
-            if person.online and state.recording is not None and person.id in state.parties:
-                self._desk.send(person.id, "recording.open", {"recording": state.recording})
+    def _capture(self, state: RecordingState) -> None:
+        """Have the recorder take everybody's packets, those of legs still to come included, while this goes on."""
+        if state is self.state and not state.pauses and state.phase in CAPTURING:
+            self._media.capture(lambda participant: self._sink(state, participant))
 
-    async def leg(self, here: Here, sdp: str) -> str:
-        """Open the caller's leg; the SDP answer. Raises NotAdmitted, LegNotWanted, the media port's refusals."""
-        visit, state, rooms = self._visit, self.state, self._desk.rooms
-        me = visit.inside(here)
-        recording = self._wanted(state, me)
-        sink = rooms.recorder.sink(recording, me.id)
-        leg, answer = await rooms.legs.open_leg(new_id(Kind.LEG), sdp, sink)
-        if state is not self.state or not me.online or state.phase not in CAPTURING:
-            leg.finish("not_wanted")
+    def _sink(self, state: RecordingState, participant: str) -> FrameSink | None:
+        """Somebody's way into the recorder; None for whoever has not said yes to it."""
+        if state is not self.state or state.pauses:
+            return None
+        try:
+            return self._desk.rooms.recorder.sink(self._wanted(state, participant), participant)
+        except Refusal as refusal:  # no consent of theirs, or the recording has ended meanwhile
+            log.info("recording.not_attached", visit=self._visit.id, participant=participant, code=refusal.code)
+            return None
+
+    def _relay_failed(self) -> None:
+        if self.state.phase in CAPTURING:
+            self.finish("relay_failed")
+
+    def _wanted(self, state: RecordingState, participant: str) -> str:
+        if state.recording is None or state.phase not in CAPTURING or participant not in state.parties:
             raise LegNotWanted
-        earlier, state.legs[me.id] = state.legs.get(me.id), leg
-        if earlier is not None:
-            earlier.finish("replaced")
-        self._desk.chores.start(self._watch_leg(state, me), f"recording.leg {visit.id}")
-        return answer
-
-    def _wanted(self, state: RecordingState, me: Person) -> str:
-        if state.recording is None or state.phase not in CAPTURING or me.id not in state.parties:
-            raise LegNotWanted
-        if state.consent is None or state.consent.answers.get(me.id) is not Answer.YES:
+        asked = state.consent
+        if asked is None or asked.standing is not Standing.GIVEN or participant not in asked.answers:
             raise LegNotWanted
         return state.recording
-
-    async def _watch_leg(self, state: RecordingState, me: Person) -> None:
-        """A leg that broke off while its person is here is asked for again."""
-        leg = state.legs[me.id]
-        reason = await leg.wait_closed()
-        if state is not self.state or state.phase not in CAPTURING or state.legs.get(me.id) is not leg:
-            return
-        del state.legs[me.id]
-        log.warning("recording.leg_lost", visit=self._visit.id, participant=me.id, code=reason)
-        self.ask_for_legs([me])
-
-    def end_leg(self, person: Person, reason: str) -> None:
-        leg = self.state.legs.pop(person.id, None)
-        if leg is not None:
-            leg.finish(reason)
-
-    def _key_frame(self, state: RecordingState, participant: str) -> None:
-        leg = state.legs.get(participant)
-        if leg is not None:
-            leg.request_key_frame()
 
     # Pausing, going on, ending.
 
     def hold(self, code: str) -> None:
-        """Pause for one more reason. Raises WrongState."""
+        """Pause for one more reason: at once nobody's packets reach the recorder. Raises WrongState."""
         state = self.state
         state.phase = after(RECORDING, state.phase, RecordingStep.PAUSE)
+        self._media.release(code)
         state.pauses = [*(pause for pause in state.pauses if pause != code), code]
         state.reason = state.pauses[0]
         state.forget_timer("start")
@@ -189,24 +172,25 @@ class RecordingRun:
                 log.error("alarm.recording_not_resumed", recording=state.recording, code=refusal.code)
                 self._ring(state, True, refusal.code)
                 return
+        self._capture(state)
         self._count_stored(state)
 
     def finish(self, reason: str) -> None:
         """End the question or the recording, whichever there is; after a person's no nothing more is stored."""
+        self._finish(reason)
+        self._media.reconsider()
+
+    def _finish(self, reason: str) -> None:
         state, desk = self.state, self._desk
         if not allows(RECORDING, state.phase, RecordingStep.STOP):
             return
         if reason in _FROM_PEOPLE and state.recording is not None:
             desk.rooms.recorder.cut(state.recording, reason)
+        self._media.release(reason)
         state.phase = after(RECORDING, state.phase, RecordingStep.STOP)
         state.reason, state.consent, state.pauses = reason, None, []
         state.forget_timers()
-        legs, state.legs = state.legs, {}
-        for leg in legs.values():
-            leg.finish(reason)
         if state.recording is not None:
-            for person in self._visit.admitted():
-                desk.send(person.id, "recording.close", {"recording": state.recording})
             desk.chores.start(self._hand_over(state, reason), f"recording.stop {self._visit.id}")
         desk.tell(self._visit)
 

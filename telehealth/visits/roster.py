@@ -9,10 +9,11 @@ from telehealth.access import Caller
 from telehealth.visits.chores import Timer
 from telehealth.visits.consent import Consent
 from telehealth.visits.faults import ClinicianOnly, NoSuchParticipant, NotAdmitted, NotEntered
-from telehealth.visits.ports import Leg
 from telehealth.visits.receipts import SigningKey
 from telehealth.visits.rows import PersonRow, VisitRow
 from telehealth.visits.states import HERE, ParticipantState, RecordingPhase, VisitState
+from telehealth.visits.topology import GUESTS
+from telehealth.visits.turning import Media
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,18 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """How a connection does: 0 (lost) to 4 (good); round trip in milliseconds; share of packets lost, 0 to 1."""
+    """How a connection does: 0 (lost) to 4 (good); round trip in milliseconds; share of packets lost, 0 to 1.
+
+    `freezes`, `frozen_ms`: of all pictures since the page was loaded. `path`: what carries it, as the browser says.
+    """
 
     level: int
     rtt_ms: float
     loss: float
+    jitter_ms: float = 0.0
+    freezes: int = 0
+    frozen_ms: float = 0.0
+    path: str | None = None
 
 
 @dataclass(slots=True)
@@ -78,6 +86,14 @@ class Person:
     @property
     def staff(self) -> bool:
         return self.user is not None
+
+    @property
+    def patient(self) -> bool:
+        return self.role == "patient"
+
+    @property
+    def guest(self) -> bool:
+        return self.role in GUESTS
 
     @property
     def admitted(self) -> bool:
@@ -129,7 +145,6 @@ class RecordingState:
     parties: frozenset[str] = frozenset()
     pauses: list[str] = field(default_factory=list)
     stored: set[str] = field(default_factory=set)
-    legs: dict[str, Leg] = field(default_factory=dict)
     answers: dict[str, Yes] = field(default_factory=dict)
     timers: dict[str, Timer] = field(default_factory=dict)
     orders: asyncio.Lock = field(default_factory=asyncio.Lock)  # the recorder is told one thing after the other
@@ -153,6 +168,7 @@ class LiveVisit:
     revision: int
     people: dict[str, Person] = field(default_factory=dict)
     recording: RecordingState = field(default_factory=RecordingState)
+    media: Media = field(default_factory=Media)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -169,9 +185,14 @@ class LiveVisit:
         """Who waits or was admitted, online or soon back."""
         return (person for person in self.people.values() if person.state in HERE)
 
+    @property
+    def under_way(self) -> bool:
+        """Whether two people are in the call, or are expected back in it."""
+        return sum(person.online or person.away is not None for person in self.admitted()) >= 2
+
     def unseen(self) -> bool:
         """Whether much hangs on who it is, and a patient in the call has not been looked at and found the same."""
-        patients = (person for person in self.admitted() if person.link is not None)
+        patients = (person for person in self.admitted() if person.patient)
         return self.row.assurance == "high" and any(person.sighted != "same" for person in patients)
 
     def admitted(self) -> Iterator[Person]:

@@ -51,7 +51,9 @@ class VisitRow:
 
 @dataclass(frozen=True, slots=True)
 class PersonRow:
-    """One participant. `link` for patients, `user` for the clinician; `location`, `callback` as the patient said.
+    """One participant. `link` for patients and guests, `user` for the clinician; `location`, `callback` as said.
+
+    `name`: of a guest, as whoever invited them wrote it.
 
     `sighted`: what the clinician's last look at the face said (same, unsure).
     """
@@ -68,6 +70,7 @@ class PersonRow:
     waiting_since: datetime | None
     admitted_at: datetime | None
     sighted: str | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Which visits run in this process: loaded when needed, rebuilt at start, told what other rooms decide, tidied up."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
@@ -22,8 +23,10 @@ from telehealth.events import (
     VisitChanged,
 )
 from telehealth.log import get_logger
+from telehealth.nodes.registry import RunsElsewhere
 from telehealth.visits.chores import Chores
 from telehealth.visits.faults import NotEntered
+from telehealth.visits.media_flow import MediaFlow
 from telehealth.visits.neighbours import Desk, Neighbours, Settings
 from telehealth.visits.ports import EndReason
 from telehealth.visits.presence import Presence
@@ -44,6 +47,7 @@ class Running:
     """One visit and those who move it."""
 
     visit: LiveVisit
+    media: MediaFlow
     flow: RecordingFlow
     presence: Presence
 
@@ -54,21 +58,31 @@ class RunningVisits:
     def __init__(self, rooms: Neighbours, settings: Settings) -> None:
         self.rooms: Final = rooms
         self.chores: Final = Chores()
-        sources = Sources(rooms.store, rooms.publish, rooms.clock, settings.zone, self.running)
+        sources = Sources(rooms.store, rooms.publish, rooms.clock, settings.zone, self.running, rooms.tenure)
         self.desk: Final = Desk(rooms, settings, self.chores, Today(sources, self.chores))
         self._running: dict[str, Running] = {}
         self._loading = asyncio.Lock()
 
     async def start(self) -> None:
         """Take up the visits that were running; who was in them has the time of a reconnect to come back."""
-        for row in await self.rooms.store.unfinished():
-            await self.load(row.id)
+        await self.take_up_all()
         self._tidy_later()
+
+    async def take_up_all(self) -> None:
+        """Run here every visit that was running and is run nowhere."""
+        await self.take_up([row.id for row in await self.rooms.store.unfinished()])
+
+    async def take_up(self, visits: Iterable[str]) -> None:
+        """Run these here, but for those that run on another server."""
+        for visit in visits:
+            with suppress(RunsElsewhere):
+                await self.load(visit)
 
     async def close(self) -> None:
         """End every recording, so that it is handed over whole, and wait for all work under way."""
         for running in tuple(self._running.values()):
             running.flow.run.finish("server_stopped")
+            running.media.close("server_stopped")
         await self.chores.close()
 
     def listen(self, bus: Bus) -> None:
@@ -98,27 +112,30 @@ class RunningVisits:
         return found
 
     async def load(self, visit: str) -> Running:
-        """The running visit, taken up from the database if need be. Raises NotFound."""
+        """The running visit, taken up from the database if need be. Raises NotFound, RunsElsewhere."""
         async with self._loading:
             found = self._running.get(visit)
             if found is not None:
                 return found
+            await self.rooms.tenure.take(visit)
             row = await self.rooms.store.get(visit)
             if row is None:
                 raise NotFound
             rows = await self.rooms.store.people(visit)
             names = await self.rooms.people.name_of([row.clinician, *(one.user for one in rows if one.user)])
             live = LiveVisit(row, names.get(row.clinician, ""), int(self.rooms.clock.now().timestamp() * 1000))
-            flow = RecordingFlow(self.desk, live)
-            running = Running(live, flow, Presence(self.desk, live, flow))
+            media = MediaFlow(self.desk, live)
+            flow = RecordingFlow(self.desk, live, media)
+            running = Running(live, media, flow, Presence(self.desk, live, flow, media))
             for person_row in rows:
                 self._take_up(running, person_row, names)
+            media.reconsider()
             self._running[visit] = running
             return running
 
     def _take_up(self, running: Running, row: PersonRow, names: Mapping[str, str]) -> Person:
         visit = running.visit
-        person = seated(row, names.get(row.user, "") if row.user else visit.row.patient.name)
+        person = seated(row, names.get(row.user, "") if row.user else row.name or visit.row.patient.name)
         visit.people[person.id] = person
         if person.state in HERE:
             running.presence.expect(person)
@@ -141,10 +158,17 @@ class RunningVisits:
             known.state = row.state
         return known
 
+    def forget(self, running: Running) -> None:
+        """It runs here no more."""
+        self._running.pop(running.visit.id, None)
+
+    def all_running(self) -> tuple[Running, ...]:
+        return tuple(self._running.values())
+
     async def finish(self, running: Running, step: VisitStep, actor: Actor) -> None:
         """Over for everybody. Raises WrongState."""
         await running.presence.end(step, actor, self.rooms.clock.now())
-        self._running.pop(running.visit.id, None)
+        self.forget(running)
 
     async def end_from_outside(self, caller: Caller, visit: str, step: VisitStep) -> None:
         """End or cancel a visit that nobody need be in. Raises NotFound, WrongState."""
@@ -188,11 +212,13 @@ class RunningVisits:
             self.desk.tell(running.visit)
 
     async def participant_signed_out(self, event: ParticipantSignedOut) -> None:
-        """A patient gave the session up, or goes on with it in another browser."""
+        """A patient gave the session up, or goes on with it in another browser; the one before hears no more."""
+        running = self._running.get(event.visit)
         if event.replaced:
             self.rooms.publish.replace_participant(event.participant)
+            if running:
+                running.media.legs.finish_of(event.participant, "replaced")
             return
-        running = self._running.get(event.visit)
         person = running.visit.people.get(event.participant) if running else None
         if running and person and person.state in HERE:
             await self._out(running, person, "left", Actor("participant", id=person.id, role=person.role))
@@ -201,6 +227,14 @@ class RunningVisits:
 
     async def _out(self, running: Running, person: Person, reason: EndReason, actor: Actor) -> None:
         await running.presence.depart(person, ParticipantStep.LEAVE, reason, actor)
+
+    def under_way(self) -> int:
+        """How many calls there are that a server which is going lets finish."""
+        return sum(running.visit.under_way for running in self._running.values())
+
+    def everyone(self) -> Iterator[Person]:
+        """Whoever is known in a visit that runs here; for figures."""
+        return (person for _, person in self._people())
 
     def _people(self) -> Iterator[tuple[Running, Person]]:
         for running in tuple(self._running.values()):
@@ -228,7 +262,7 @@ class RunningVisits:
         now = visit.row
         visit.row = replace(row, state=now.state, ended_at=now.ended_at, screen_forbidden=now.screen_forbidden)
         for person in visit.people.values():
-            if not person.staff:
+            if person.patient:
                 person.name = row.patient.name
         self.desk.tell(visit)
 
@@ -246,7 +280,10 @@ class RunningVisits:
         now = self.rooms.clock.now()
         for row in await self.rooms.store.unfinished(before=now):
             if self._past(row) and not self._anybody(row.id):
-                running = await self.load(row.id)
+                await self.take_up([row.id])
+                running = self.find(row.id)
+                if running is None:  # on another server, whose matter it is
+                    continue
                 if allows(VISIT_TABLE, running.visit.row.state, VisitStep.EXPIRE) and not self._anybody(row.id):
                     await self.finish(running, VisitStep.EXPIRE, SERVER.actor())
         for user, session in {(person.user, person.session) for _, person in self._people() if person.online}:

@@ -1,47 +1,33 @@
-"""Visits, participants and consents in the database; identifying columns are sealed here and opened here."""
+"""Visits, consents and what hangs on them in the database; identifying columns are sealed here and opened here."""
 
 import operator
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telehealth.access import Reach
 from telehealth.identity.contacts import contact_key
-from telehealth.ids import Kind, new_id
 from telehealth.store import care
-from telehealth.store.locks import hold
-from telehealth.store.tables import consents, link_spares, links, outbox, participants, recordings, users, visits
-from telehealth.visits.rows import Confirmed, ConsentRow, Delivery, Filters, Patient, PersonRow, VisitRow, delivery_of
-from telehealth.visits.states import RUNNING, ParticipantState, VisitState
+from telehealth.store.tables import (
+    consents,
+    link_spares,
+    links,
+    outbox,
+    recordings,
+    users,
+    visits,
+)
+from telehealth.visits.person_store import PersonStore
+from telehealth.visits.rows import Confirmed, ConsentRow, Delivery, Filters, Patient, VisitRow, delivery_of
+from telehealth.visits.states import RUNNING, VisitState
 
 LONGEST_DAY: Final = 500  # visits of one clinician's day that are shown
 
 
-class Database(Protocol):
-    """The part of `telehealth.store.engine.Store` used here."""
-
-    def begin(self) -> AbstractAsyncContextManager[AsyncConnection]: ...
-    def read(self) -> AbstractAsyncContextManager[AsyncConnection]: ...
-
-
-class Cipher(Protocol):
-    """The part of `telehealth.keys.FieldCipher` used here."""
-
-    def seal(self, text: str, *, table: str, column: str, row: str) -> bytes: ...
-    def open(self, blob: bytes, *, table: str, column: str, row: str) -> str: ...
-    def lookup(self, purpose: str, text: str) -> bytes: ...
-
-
-class VisitStore:
-    """Rows in, rows out; every method is one transaction."""
-
-    def __init__(self, database: Database, cipher: Cipher) -> None:
-        self._database = database
-        self._cipher = cipher
+class VisitStore(PersonStore):
+    """Rows in, rows out; every method is one transaction. `mine`: for writes of whoever runs the visit."""
 
     async def add(self, row: VisitRow) -> None:
         """A new visit, durable on return."""
@@ -88,6 +74,7 @@ class VisitStore:
             values |= self._sealed(visit, patient)
         if values:
             async with self._database.begin() as connection:
+                await self._mine(connection, visit=visit)
                 await connection.execute(update(visits).where(visits.c.id == visit).values(values))
                 if patient is not None:  # what was sent to a contact that is no longer theirs opens nothing
                     theirs = select(links.c.id).where(links.c.visit_id == visit)
@@ -141,40 +128,6 @@ class VisitStore:
         async with self._database.read() as connection:
             return [self._visit(row) for row in await connection.execute(select(visits).where(wanted))]
 
-    async def people(self, visit: str) -> Sequence[PersonRow]:
-        async with self._database.read() as connection:
-            found = await connection.execute(select(participants).where(participants.c.visit_id == visit))
-            return [self._person(row) for row in found]
-
-    async def person(self, participant: str) -> PersonRow | None:
-        async with self._database.read() as connection:
-            row = (await connection.execute(select(participants).where(participants.c.id == participant))).first()
-        return None if row is None else self._person(row)
-
-    async def host(self, visit: str, user: str) -> PersonRow:
-        """The clinician's own participant in the visit, made at their first entry; never a second one."""
-        mine = and_(participants.c.visit_id == visit, participants.c.user_id == user)
-        async with self._database.begin() as connection:
-            await hold(connection, "host", visit)
-            row = (await connection.execute(select(participants).where(mine))).first()
-            if row is None:
-                values = {
-                    "id": new_id(Kind.PARTICIPANT),
-                    "visit_id": visit,
-                    "user_id": user,
-                    "role": "clinician",
-                    "state": ParticipantState.INVITED,
-                }
-                await connection.execute(insert(participants).values(values))
-                row = (await connection.execute(select(participants).where(mine))).one()
-        return self._person(row)
-
-    async def set_person(self, participant: str, state: ParticipantState, **values: Any) -> None:
-        """A participant's state, and other columns with it."""
-        changed = update(participants).where(participants.c.id == participant).values(state=state, **values)
-        async with self._database.begin() as connection:
-            await connection.execute(changed)
-
     async def add_consent(self, row: ConsentRow) -> None:
         """One answer or withdrawal, durable on return."""
         values = {
@@ -192,6 +145,7 @@ class VisitStore:
             "at": row.at,
         }
         async with self._database.begin() as connection:
+            await self._mine(connection, visit=row.visit)
             await connection.execute(insert(consents).values(values))
 
     async def deliveries(self, wanted: Sequence[str]) -> dict[str, tuple[Delivery, ...]]:
@@ -215,9 +169,10 @@ class VisitStore:
         return found
 
     async def channels(self, wanted: Sequence[str]) -> dict[str, str]:
-        """The channel of each visit's newest link that is not revoked."""
+        """The channel of each visit's newest link of its patient that is not revoked."""
         columns = links.c
-        query = select(columns.visit_id, columns.channel).where(columns.visit_id.in_(wanted))
+        theirs = and_(columns.visit_id.in_(wanted), columns.guest_id.is_(None))
+        query = select(columns.visit_id, columns.channel).where(theirs)
         async with self._database.read() as connection:
             found = await connection.execute(query.where(columns.revoked_at.is_(None)).order_by(columns.created_at))
             return {visit: channel for visit, channel in found}
@@ -256,10 +211,6 @@ class VisitStore:
         }
         return {"confirm": confirm.kind if confirm else None, **sealed}
 
-    def _opened(self, table: str, column: str, row: Any) -> str | None:
-        blob = getattr(row, column)
-        return None if blob is None else self._cipher.open(blob, table=table, column=column, row=row.id)
-
     def _visit(self, row: Any) -> VisitRow:
         return VisitRow(
             id=row.id,
@@ -280,20 +231,4 @@ class VisitStore:
             created_at=row.created_at,
             ended_at=row.ended_at,
             confirm=None if row.confirm is None else Confirmed(row.confirm),  # its texts are opened at the door alone
-        )
-
-    def _person(self, row: Any) -> PersonRow:
-        return PersonRow(
-            id=row.id,
-            visit=row.visit_id,
-            role=row.role,
-            state=ParticipantState(row.state),
-            link=row.link_id,
-            user=row.user_id,
-            public_key=row.public_key,
-            location=self._opened("participants", "location_sealed", row),
-            callback=self._opened("participants", "callback_sealed", row),
-            waiting_since=row.waiting_since,
-            admitted_at=row.admitted_at,
-            sighted=row.sighted,
         )

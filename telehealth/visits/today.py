@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from telehealth.clock import Clock, rfc3339
 from telehealth.events import CodeMinted
 from telehealth.visits.chores import Chores
-from telehealth.visits.ports import Publish
+from telehealth.visits.ports import Alone, Publish, Tenure
 from telehealth.visits.roster import LiveVisit
 from telehealth.visits.store import VisitStore
 from telehealth.visits.view import today_item
@@ -29,6 +29,7 @@ class Sources:
     clock: Clock
     zone: ZoneInfo
     running: Callable[[str], LiveVisit | None]
+    tenure: Tenure = field(default_factory=Alone)
 
 
 class Today:
@@ -44,6 +45,11 @@ class Today:
 
     def touch(self, clinician: str) -> None:
         """Something in this clinician's day changed."""
+        self._sources.tenure.tell_today(clinician)
+        self.renew(clinician)
+
+    def renew(self, clinician: str) -> None:
+        """Make the list anew, if it is watched here."""
         if clinician not in self._sources.publish.watched():
             return
         self._dirty.add(clinician)
@@ -74,9 +80,12 @@ class Today:
         midnight = now.astimezone(sources.zone).replace(hour=0, minute=0, second=0, microsecond=0)
         rows = await sources.store.day(clinician, midnight, midnight + timedelta(days=1), now)
         channels = await sources.store.channels([row.id for row in rows])
+        far = await sources.tenure.glances([row.id for row in rows if sources.running(row.id) is None])
         return {
             "revision": revision,
-            "visits": [today_item(row, sources.running(row.id), channels.get(row.id)) for row in rows],
+            "visits": [
+                today_item(row, sources.running(row.id), channels.get(row.id)) | far.get(row.id, {}) for row in rows
+            ],
             "codes": self._current_codes(clinician, now),
         }
 

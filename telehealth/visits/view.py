@@ -1,4 +1,4 @@
-"""What one person may see of a visit: pure; a patient learns nothing about anybody but the clinician's name."""
+"""What one person may see of a visit: pure; people in the call see each other, and of names staff's and guests'."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -12,7 +12,7 @@ from telehealth.visits.states import CAPTURING, HERE, ParticipantState, Recordin
 _SHOWN = HERE | {ParticipantState.LEFT}
 
 
-def view(visit: LiveVisit, viewer: Person, now: datetime) -> dict[str, Any]:
+def view(visit: LiveVisit, viewer: Person, now: datetime, *, never_direct: bool = False) -> dict[str, Any]:
     """The whole view of docs/protocol.md for one person."""
     row = visit.row
     about = {
@@ -33,6 +33,12 @@ def view(visit: LiveVisit, viewer: Person, now: datetime) -> dict[str, Any]:
         "polite": not viewer.staff,
         "screen_forbidden": row.screen_forbidden,
         "identity_open": visit.unseen(),
+        "media": {
+            "topology": visit.media.topology.value,
+            "settled": visit.media.settled,
+            "turn": visit.media.turn,
+            "never_direct": never_direct,
+        },
         "recording": _recording(visit.recording, viewer),
     }
 
@@ -59,7 +65,7 @@ def _person(person: Person, viewer: Person) -> dict[str, Any]:
         "screen": person.screen,
         "quality": None,
     }
-    if viewer.staff or person.staff:
+    if viewer.staff or person.staff or (person.guest and viewer.admitted):
         shown["name"] = person.name
     if viewer.staff:
         shown["location"] = person.location
@@ -99,6 +105,7 @@ def today_item(row: VisitRow, live: LiveVisit | None, link_channel: str | None) 
         "waiting": [
             {
                 "participant": person.id,
+                "role": person.role,
                 "since": rfc3339(person.since) if person.since else None,
                 "online": person.online,
             }
@@ -107,3 +114,9 @@ def today_item(row: VisitRow, live: LiveVisit | None, link_channel: str | None) 
         "link_channel": link_channel,
         "in_call": any(person.admitted and person.online for person in here),
     }
+
+
+def standing(live: LiveVisit) -> dict[str, Any]:
+    """What of `today_item` only the server knows that runs the visit."""
+    item = today_item(live.row, live, None)
+    return {name: item[name] for name in ("state", "waiting", "in_call")}

@@ -40,6 +40,7 @@ class JoinStep(Told):
     confirm: Literal["none", "initials", "birth_year", "question"] = Field(description="To be given with the code.")
     question: str | None = Field(description="The clinic's own.")
     details_given: bool
+    role: Literal["patient", "interpreter", "relative", "colleague"] = Field(description="As whom one is invited.")
     language_hint: str | None
 
 
@@ -81,6 +82,7 @@ def _step(rooms: Rooms, step: Any) -> JoinStep:
         confirm=step.confirm,
         question=step.question,
         details_given=step.details_given,
+        role=step.role,
         language_hint=step.language_hint,
     )
 

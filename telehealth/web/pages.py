@@ -19,6 +19,7 @@ PAGES: dict[str, str] = {
     "/call/{visit}": "call.html",
     "/join": "join.html",
     "/copy": "copy.html",
+    "/check": "check.html",
     "/recordings": "recordings.html",
     "/recordings/{recording}": "recording.html",
     "/audit": "audit.html",

@@ -39,6 +39,7 @@ from telehealth.registers.room import Registers
 from telehealth.secret import Secret
 from telehealth.sections import Export
 from telehealth.visits.booking import Booking
+from telehealth.visits.guests import Guests
 from telehealth.web.lately import Lately
 from telehealth.web.metrics import Metrics
 from telehealth.web.proxies import Proxies
@@ -172,6 +173,22 @@ class DemoDoor(Protocol):
     ) -> tuple[Secret[str], SessionInfo]: ...
 
 
+class ReachRoom(Protocol):
+    """Connection tests: `telehealth.reach.room.Reach`; answers are read by attribute into the models of `reach`."""
+
+    def ways(self) -> object: ...
+
+    async def begin(self, network: str, sdp: str, transports: Sequence[Literal["udp", "tcp"]]) -> object: ...
+
+    def servers(self) -> Sequence[Mapping[str, Any]]: ...
+
+
+class MediaRoom(Protocol):
+    """How the connections of running visits do; answers are read by attribute into the models of `media`."""
+
+    async def of(self, caller: Caller, visit: str) -> object: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Rooms:
     """Everything a handler can reach; made once by `telehealth.app`."""
@@ -202,6 +219,7 @@ class Rooms:
     lost: LostLinks
     sightings: Sightings
     booking: Booking
+    guests: Guests
     alerts: AlertRoom
     registers: Registers
     purge: Purge
@@ -214,6 +232,8 @@ class Rooms:
     contract: bytes  # the OpenAPI document
     demo: DemoDoor | None = None
     languages: Sequence[str] = ("en", "ar")
+    reach: ReachRoom | None = None  # none where no media port is open
+    media: MediaRoom | None = None
 
     def lookup_patient(self, name: str) -> bytes:
         """The keyed hash under which a patient's name is found."""

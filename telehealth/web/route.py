@@ -50,6 +50,7 @@ PATH_KINDS: dict[str, Kind] = {
     "token": Kind.TOKEN,
     "visit": Kind.VISIT,
     "link": Kind.LINK,
+    "guest": Kind.GUEST,
     "recording": Kind.RECORDING,
     "participant": Kind.PARTICIPANT,
     "deletion": Kind.DELETION,

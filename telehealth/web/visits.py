@@ -155,7 +155,8 @@ class VisitPage(Page[Visit]):
     pass
 
 
-def _new_link(ask: Ask[Any, Any], issued: Any) -> NewLink:
+def new_link(ask: Ask[Any, Any], issued: Any) -> NewLink:
+    """A link as it is shown once."""
     return NewLink(
         id=issued.id,
         url=f"{ask.rooms.config.public_url}/join#{issued.token.reveal()}",
@@ -169,7 +170,7 @@ def _new_link(ask: Ask[Any, Any], issued: Any) -> NewLink:
 async def create_visit(ask: Ask[CreateVisitBody, Nothing]) -> Answer:
     """Book a visit and issue its first link; secrets are shown once."""
     visit, issued = await ask.rooms.booking.create(ask.caller, ask.body)
-    return Answer(NewVisit(visit=Visit.model_validate(visit), link=_new_link(ask, issued)), status=201)
+    return Answer(NewVisit(visit=Visit.model_validate(visit), link=new_link(ask, issued)), status=201)
 
 
 async def list_visits(ask: Ask[Nothing, VisitQuery]) -> Answer:
@@ -197,7 +198,7 @@ async def end_visit(ask: Ask[Nothing, Nothing]) -> Answer:
 async def issue_link(ask: Ask[LinkBody, Nothing]) -> Answer:
     """A new link; the earlier one is revoked. Secrets are shown once."""
     issued = await ask.rooms.booking.issue_link(ask.caller, ask.id("visit"), ask.body)
-    return Answer(_new_link(ask, issued), status=201)
+    return Answer(new_link(ask, issued), status=201)
 
 
 async def revoke_link(ask: Ask[Nothing, Nothing]) -> Answer:

@@ -2,14 +2,14 @@
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyotp
-from playwright.sync_api import APIResponse, Browser, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import APIResponse, Browser, Page, Playwright, WebSocketRoute, expect, sync_playwright
 
 from tests.stories.house import House
 from tests.stories.people import FLAGS, Patient, Staff, chromium
@@ -85,6 +85,13 @@ class Clinic:
         link = made["link"]
         return Booked(made["visit"]["id"], link["id"], link["url"], link.get("passcode") or "")
 
+    def invite(self, booked: Booked, role: str = "interpreter", name: str = "Ivy Interpreter") -> Booked:
+        """A guest of a visit."""
+        answer = self.send(self.desk, "POST", f"/visits/{booked.visit}/guests", role=role, name=name)
+        assert answer.status == 201, answer.text()
+        link = answer.json()["link"]
+        return Booked(booked.visit, link["id"], link["url"], link.get("passcode") or "")
+
     def staff(self, state: Any = None, **context: Any) -> Staff:
         """Somebody at a desk, signed in."""
         person = Staff(
@@ -153,6 +160,16 @@ def sees(who: Staff | Patient, seconds: float = 20) -> None:
     """The far picture moves, from now on."""
     before = who.page.evaluate(FRAMES)
     who.wait_for(MORE_FRAMES, before if who.page.locator("#far").count() else 0, seconds)
+
+
+def deaf_to(event: str) -> Callable[[WebSocketRoute], None]:
+    """A line that loses one kind of event on its way to the server."""
+
+    def carry(line: WebSocketRoute) -> None:
+        server = line.connect_to_server()
+        line.on_message(lambda message: None if f'["{event}"' in str(message) else server.send(message))
+
+    return carry
 
 
 def reloaded(page: Page) -> None:

@@ -3,15 +3,17 @@
 import pytest
 from playwright.sync_api import WebSocketRoute, expect
 
-from tests.browser.clinic import Clinic, reloaded, sees
-from tests.stories.people import Person
+from tests.browser.clinic import Booked, Clinic, deaf_to, reloaded, sees
+from tests.stories.people import Patient, Person, Staff
 
 pytestmark = pytest.mark.browser
 
-COUNT_CONNECTIONS = """window.connections = 0;
+KEEP_CONNECTIONS = """window.connections = [];
 window.RTCPeerConnection = class extends RTCPeerConnection {
-  constructor(...given) { super(...given); window.connections += 1; }
+  constructor(...given) { super(...given); window.connections.push(this); }
 };"""
+WITHDRAW = "() => document.querySelector('#withdraw').click()"
+ALL_CLOSED = "() => window.connections.every((one) => one.signalingState === 'closed')"
 
 
 def people_who_joined(at: Clinic, visit: str) -> set[str]:
@@ -28,6 +30,18 @@ def carried(who: Person) -> list[WebSocketRoute]:
 
     who.context.route_web_socket("**/socket.io/**", carry)
     return lines
+
+
+def recorded(at: Clinic, booked: Booked, patient: Patient) -> tuple[Staff, Patient]:
+    """A call that is recorded, media on its way through the server."""
+    clinician, patient = at.call(booked, patient)
+    clinician.ask_to_record()
+    for who in (clinician, patient):
+        who.page.click("#consent-yes")
+    for who in (clinician, patient):
+        expect(who.page.locator("#light")).to_have_attribute("data-state", "recording", timeout=20_000)
+        expect(who.page.locator(".stage")).to_have_attribute("data-media", "relay settled", timeout=20_000)
+    return clinician, patient
 
 
 def test_a_patient_who_reloads_in_a_call_is_the_same_person_and_is_seen_again(at: Clinic) -> None:
@@ -69,26 +83,29 @@ def test_a_dropped_line_is_taken_up_again_without_being_let_in_anew(at: Clinic) 
 def test_a_yes_taken_back_while_the_line_is_down_counts_as_soon_as_it_is_back(at: Clinic) -> None:
     patient = at.patient()
     lines = carried(patient)
-    patient.context.add_init_script(COUNT_CONNECTIONS)
+    patient.context.add_init_script(KEEP_CONNECTIONS)
     booked = at.book()
-    clinician, patient = at.call(booked, patient)
-    clinician.ask_to_record()
-    for who in (clinician, patient):
-        who.page.click("#consent-yes")
-    for who in (clinician, patient):
-        expect(who.page.locator("#light")).to_have_attribute("data-state", "recording", timeout=20_000)
-    before = patient.page.evaluate("() => window.connections")
+    clinician, patient = recorded(at, booked, patient)
     lines[-1].close()
     expect(patient.page.locator(".call-tell")).to_contain_text("Connection lost")
-    patient.page.click("#withdraw")
+    assert patient.page.evaluate(f"() => {{ ({WITHDRAW})(); return ({ALL_CLOSED})(); }}")
     expect(patient.page.locator(".call-tell")).to_contain_text("Nothing more of you is sent")
     for who in (clinician, patient):
         expect(who.page.locator("#light")).to_be_hidden(timeout=20_000)
         expect(who.page.locator(".call-tell")).to_contain_text("Consent was withdrawn")
     assert len(lines) == 2
-    assert patient.page.evaluate("() => window.connections") == before
     assert at.entries(booked.visit, "consent.withdraw")
     sees(clinician)
+    sees(patient)
+
+
+def test_a_yes_taken_back_that_nobody_answers_ends_what_the_server_gets(at: Clinic) -> None:
+    patient = at.patient()
+    patient.context.add_init_script(KEEP_CONNECTIONS)
+    patient.context.route_web_socket("**/socket.io/**", deaf_to("consent.withdraw"))
+    _, patient = recorded(at, at.book(), patient)
+    patient.page.click("#withdraw")
+    patient.wait_for(ALL_CLOSED)
 
 
 def test_who_closes_the_page_is_away_for_the_other_and_comes_back_into_the_call(at: Clinic) -> None:

@@ -12,7 +12,7 @@ from tests.stories.house import House
 from tests.stories.people import Patient, Staff, chromium
 
 FRAMES = "() => document.querySelector('#far')?.getVideoPlaybackQuality().totalVideoFrames ?? 0"
-MORE = "([n]) => document.querySelector('#far').getVideoPlaybackQuality().totalVideoFrames > n"
+MORE = "([n]) => (document.querySelector('#far')?.getVideoPlaybackQuality().totalVideoFrames ?? 0) > n"
 
 
 class Call:

@@ -3,7 +3,7 @@
 from telehealth.__main__ import main
 from telehealth.visits.recording_flow import RecordingFlow
 from telehealth.visits.recording_run import RecordingRun
-from telehealth.visits.roster import Here, Person, RecordingState, Yes
+from telehealth.visits.roster import Here, RecordingState, Yes
 from telehealth.visits.states import RECORDING, RecordingStep, after
 from telehealth.visits.texts import consent_text
 
@@ -21,7 +21,7 @@ async def ask_and_begin(self: RecordingFlow, here: Here, purpose: str) -> str:
     return request
 
 
-def wanted_without_consent(_self: RecordingRun, state: RecordingState, _me: Person) -> str:
+def wanted_without_consent(_self: RecordingRun, state: RecordingState, _participant: str) -> str:
     return state.recording or ""
 
 

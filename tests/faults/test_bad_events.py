@@ -47,7 +47,7 @@ async def test_a_wire_that_speaks_nonsense_is_refused_or_closed(clinic: Clinic, 
 NONSENSE: list[Any] = [7, "x", [], {"to": 7}, {"participant": "par_"}, {"colour": "red"}, {"sdp": 7}, {"request": None}]
 EVENTS = [
     *("enter", "admit", "remove", "signal", "media", "screen_policy", "quality"),
-    *("recording.ask", "consent.answer", "recording.leg"),
+    *("recording.ask", "consent.answer", "leg.offer", "leg.ready"),
 ]
 
 
@@ -81,7 +81,7 @@ async def test_the_wrong_role_or_moment_gets_its_own_code(clinic: Clinic) -> Non
             (patient, "recording.ask", {"purpose": "training"}, "clinician_only"),
             (patient, "recording.stop", {}, "clinician_only"),
             (patient, "consent.withdraw", {}, "wrong_state"),
-            (patient, "recording.leg", {"sdp": offer}, "leg_not_wanted"),
+            (patient, "leg.offer", {"sdp": offer}, "leg_not_wanted"),
             (patient, "signal", {"to": nobody}, "no_such_participant"),
             (doctor, "admit", {"participant": nobody}, "no_such_participant"),
             (doctor, "admit", {"participant": patient.participant}, "wrong_state"),
@@ -100,7 +100,7 @@ async def test_a_forged_receipt_counts_as_no_answer(clinic: Clinic) -> None:
         assert (await call.patient.send("consent.answer", said))["error"] == "receipt_invalid"
         await call.doctor.agrees()
         assert not call.recording()
-        assert (await call.patient.send("recording.leg", {"sdp": call.camera().offer}))["error"] == "leg_not_wanted"
+        assert (await call.patient.send("leg.offer", {"sdp": call.camera().offer}))["error"] == "leg_not_wanted"
         await call.doctor.does("end")
 
 
@@ -111,11 +111,11 @@ async def test_a_huge_description_is_refused_and_one_beyond_all_measure_costs_it
     async with raw_call(clinic) as call, raw_call(clinic) as other:
         for event, payload in (
             ("signal", {"to": call.doctor.participant, "description": {"type": "offer", "sdp": "x" * 50_000}}),
-            ("recording.leg", {"sdp": "x" * 50_000}),
+            ("leg.offer", {"sdp": "x" * 100_000}),
             ("signal", {"to": call.doctor.participant, "description": {"type": "offer", "sdp": "é"}}),
         ):
             assert (await call.patient.send(event, payload))["error"] == "malformed"
-        await call.patient.socket.emit("recording.leg", {"sdp": candidates}, namespace="/visit")
+        await call.patient.socket.emit("leg.offer", {"sdp": candidates}, namespace="/visit")
         begun = time.monotonic()
         await other.doctor.does("ping")
         assert time.monotonic() - begun < 1.0

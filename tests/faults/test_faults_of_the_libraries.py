@@ -47,12 +47,12 @@ async def test_empty_and_stray_datagrams_leave_a_recorded_call_alone(clinic: Cli
         strangers(clinic.house.media_port, stray)
         for camera in cameras:
             camera.send(b"")
-        stored = call.clinic.figure("media_packets")
+        stored = call.clinic.figure("media_packets_total")
         reached = [camera.sent + 30 for camera in cameras]
         await call.film(cameras, lambda: all(c.sent >= n for c, n in zip(cameras, reached, strict=True)))
         assert call.recording()
         assert clinic.figure("media_legs") == 2
-        assert clinic.figure("media_packets") > stored + 60
+        assert clinic.figure("media_packets_total") > stored + 60
         await call.doctor.does("end")
 
 
@@ -60,7 +60,7 @@ async def test_a_foreign_client_hello_does_not_fail_a_set_up(clinic: Clinic) -> 
     async with raw_call(clinic) as call:
         await call.consent()
         camera = call.camera()
-        camera.answer = (await call.patient.does("recording.leg", {"sdp": camera.offer}))["sdp"]
+        camera.answer = (await call.patient.does("leg.offer", {"sdp": camera.offer}))["sdp"]
         strangers(clinic.house.media_port, [CLIENT_HELLO] * 20)
         await camera.pass_check()
         strangers(clinic.house.media_port, [CLIENT_HELLO] * 20)
@@ -76,7 +76,7 @@ async def test_an_offer_full_of_candidates_is_refused_while_others_are_answered(
         fits = offer + candidate * ((48 * 1024 - len(offer)) // len(candidate))
         begun = time.monotonic()
         refused, healthy = await asyncio.gather(
-            call.patient.send("recording.leg", {"sdp": fits}), asyncio.to_thread(clinic.admin.ask, "GET", "/healthz")
+            call.patient.send("leg.offer", {"sdp": fits}), asyncio.to_thread(clinic.admin.ask, "GET", "/healthz")
         )
         assert refused == {"ok": False, "error": "offer_refused"}
         assert healthy.status == 200
@@ -92,7 +92,7 @@ async def test_mutated_offers_get_an_answer_or_one_code(clinic: Clinic) -> None:
         legs, relayed = [], []
         for _ in range(40):
             sdp = mutated(offer, dice)
-            legs.append(await call.patient.send("recording.leg", {"sdp": sdp}))
+            legs.append(await call.patient.send("leg.offer", {"sdp": sdp}))
             description = {"to": call.doctor.participant, "description": {"type": "offer", "sdp": sdp}}
             relayed.append(await call.patient.send("signal", description))
             await asyncio.sleep(0.05)  # beneath what counts as a flood
@@ -122,7 +122,7 @@ async def test_nobody_named_in_an_offer_is_probed_and_nobody_else_is_named_in_th
         async with raw_call(clinic) as call:
             await call.consent()
             camera = call.camera()
-            answer = (await call.patient.does("recording.leg", {"sdp": camera.offer + named}))["sdp"]
+            answer = (await call.patient.does("leg.offer", {"sdp": camera.offer + named}))["sdp"]
             candidates = {line.split()[4:6][0] for line in answer.splitlines() if line.startswith("a=candidate:")}
             assert candidates == {"127.0.0.1"}
             await camera.connect(answer)

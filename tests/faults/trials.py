@@ -107,7 +107,7 @@ class Stand:
         """Whether it comes to be shown as recording; if not, the view says why in time."""
         call = film.call
         over: Callable[[], bool] = lambda: _state(call) == "none"  # noqa: E731
-        if not await happens(lambda: over() or call.doctor.has("recording.open"), TOLD_WITHIN) or over():
+        if not await happens(lambda: over() or _relayed(call), TOLD_WITHIN) or over():
             return False
         for wire, role in ((call.doctor, "clinician"), (call.patient, "patient")):
             try:
@@ -177,6 +177,10 @@ class Stand:
     def in_clear(self) -> list[str]:
         """Files that hold a picture as it was sent."""
         return [path.name for path in self.server.folder.rglob("*") if path.is_file() and _MARK in path.read_bytes()]
+
+
+def _relayed(call: RawCall) -> bool:
+    return bool(call.doctor.view["media"]["topology"] == "relay")
 
 
 def _state(call: RawCall) -> str:

@@ -1,7 +1,7 @@
 """Pages' sockets and media legs without browsers: every event and every datagram is ours to send."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -78,6 +78,10 @@ class Wire:
         """Whether the event came already."""
         return any(event == name for event, _ in self.heard)
 
+    def count(self, name: str) -> int:
+        """How often the event came."""
+        return sum(event == name for event, _ in self.heard)
+
     async def hears(self, name: str) -> Any:
         """The first payload of the event, now or soon."""
         await self._until(lambda: self.has(name))
@@ -144,7 +148,7 @@ class RawCall:
         for wire in (self.doctor, self.patient):
             await wire.agrees()
         for wire in (self.doctor, self.patient):
-            await wire.hears("recording.open")
+            await wire.sees(lambda view: bool(view["media"]["topology"] == "relay"))
 
     def camera(self) -> Camera:
         made = Camera(self.clinic.house.media_port)
@@ -154,7 +158,7 @@ class RawCall:
     async def leg(self, wire: Wire) -> Camera:
         """A connected leg of that person."""
         camera = self.camera()
-        await camera.connect((await wire.does("recording.leg", {"sdp": camera.offer}))["sdp"])
+        await camera.connect((await wire.does("leg.offer", {"sdp": camera.offer}))["sdp"])
         return camera
 
     async def record(self) -> tuple[Camera, Camera]:
@@ -164,7 +168,7 @@ class RawCall:
         await self.film(cameras, self.recording)
         return cameras
 
-    async def film(self, cameras: tuple[Camera, Camera], until: Callable[[], bool]) -> None:
+    async def film(self, cameras: Sequence[Camera], until: Callable[[], bool]) -> None:
         async with asyncio.TaskGroup() as group:
             for camera in cameras:
                 group.create_task(camera.film(until))

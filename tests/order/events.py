@@ -86,10 +86,10 @@ async def recorded(place: Place) -> tuple[Browser, Browser]:
     doctor, patient = await asked(place)
     for browser in (doctor, patient):
         assert (await (await answer(browser, "yes"))()).done
-    opened = await doctor.event("recording.open")
-    await patient.event("recording.open")
+    await doctor.sees(lambda view: view["recording"]["recording"] is not None)
+    recording = doctor.view["recording"]["recording"]
     for browser in (doctor, patient):
-        sink = place.house.recordings.sink(opened["recording"], browser.participant)
+        sink = place.house.recordings.sink(recording, browser.participant)
         for number in range(50):
             arrived = place.house.clock.steady() + number * 0.02
             sink.frame(EncodedFrame("audio", opus(number * 960), number * 960, True, arrived))
@@ -170,7 +170,7 @@ async def pause(place: Place) -> Ask:
 
 async def resume(place: Place) -> Ask:
     doctor, _ = await recorded(place)
-    recording = (await doctor.event("recording.open"))["recording"]
+    recording = doctor.view["recording"]["recording"]
     assert (await doctor.send("recording.pause"))["ok"]
     while (await place.house.recordings.catalogue.recording(recording)).state != "paused":
         await asyncio.sleep(0.005)  # the recorder follows the button
@@ -190,12 +190,14 @@ EVENTS: Ways = {
     "leave": (closes(leave, A.LEAVE),),
     "signal": (Shows("carries between people who were admitted"),),
     "media": (Shows("says what one sends oneself"),),
+    "chat": (Shows("carries between people who were admitted"),),
     "screen_policy": (closes(forbid_screen, A.SCREEN_STOP), Shows("allows what the clinic allows anyway")),
     "quality": (Shows("says how one's own connection does"),),
     "recording.ask": (opens(ask, A.CONSENT_ASK),),
     "consent.answer": (opens(answering("yes"), A.CONSENT_ANSWER), closes(answering("no"), A.CONSENT_REFUSE)),
     "consent.withdraw": (closes(withdraw, A.CONSENT_WITHDRAW),),
-    "recording.leg": (Shows("a leg for what everybody's entered yes has opened"),),
+    "leg.offer": (Shows("a leg among people who were admitted; what records it was entered with everybody's yes"),),
+    "leg.ready": (Shows("says that one's own media flows"),),
     "recording.stop": (closes(stop, A.RECORDING_STOP),),
     "recording.pause": (closes(pause, A.RECORDING_PAUSE),),
     "recording.resume": (opens(resume, A.RECORDING_RESUME),),

@@ -1,7 +1,7 @@
 """Requests about visits, links and patients' way in."""
 
 from tests.order.cast import ada_of, root_of
-from tests.order.place import NAME, Ask, Place, http
+from tests.order.place import NAME, Ask, Member, Place, http
 
 
 async def create_visit(place: Place) -> Ask:
@@ -51,6 +51,35 @@ async def renew_budget(place: Place) -> Ask:
     ada = await ada_of(place)
     made = await place.booked(ada)
     return ada.ask("POST", f"/visits/{made['visit']['id']}/links/{made['link']['id']}/code")
+
+
+async def list_guests(place: Place) -> Ask:
+    made = await place.booked(await ada_of(place))
+    return (await root_of(place)).ask("GET", f"/visits/{made['visit']['id']}/guests")
+
+
+async def invite_guest(place: Place) -> Ask:
+    ada = await ada_of(place)
+    path = f"/visits/{(await place.booked(ada))['visit']['id']}/guests"
+    return ada.ask("POST", path, role="interpreter", name="Ingrid Interpreter")
+
+
+async def invited(place: Place) -> tuple[Member, str]:
+    """Ada, and the path of a guest of hers."""
+    ada = await ada_of(place)
+    path = f"/visits/{(await place.booked(ada))['visit']['id']}/guests"
+    made = (await ada.ask("POST", path, role="relative", name="Rita Relative")()).said
+    return ada, f"{path}/{made['guest']['id']}"
+
+
+async def issue_guest_link(place: Place) -> Ask:
+    ada, guest = await invited(place)
+    return ada.ask("POST", f"{guest}/links", channel="passcode")
+
+
+async def remove_guest(place: Place) -> Ask:
+    ada, guest = await invited(place)
+    return ada.ask("DELETE", guest)
 
 
 async def open_link(place: Place) -> Ask:

@@ -10,7 +10,7 @@ from typing import Any
 import socketio
 from aiohttp import ClientSession, ClientWebSocketResponse, web
 
-from signaling.namespace import Doors
+from signaling.doors import Doors
 from signaling.presence import Sockets
 from signaling.server import SignallingServer
 from signaling.turn import IceServers
@@ -142,10 +142,10 @@ class SocketHouse:
 
 
 async def open_socket_house(
-    folder: Path, databases: Databases, settings: Settings, stack: AsyncExitStack
+    folder: Path, databases: Databases, settings: Settings, stack: AsyncExitStack, legs: Any = None
 ) -> SocketHouse:
     sockets = Sockets()
-    place = await open_place(folder, databases, settings, sockets, stack)
+    place = await open_place(folder, databases, settings, sockets, stack, legs)
     doors = Doors(place.sessions, place.joining, "staff", "visit", lambda _request: From(), place.possession.require)
     server = SignallingServer(sockets, place.live, doors, ICE, place.clock, frozenset({ORIGIN}))
     app = web.Application()

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signaling import messages
-from signaling.topology import Topology, seats, topology
 from signaling.turn import IceServers
 from telehealth.errors import Malformed
 from telehealth.limits.bucket import Rate, TokenBucket
@@ -32,6 +31,7 @@ MODELS = [
     messages.Ask,
     messages.ConsentAnswer,
     messages.LegOffer,
+    messages.LegReady,
 ]
 
 
@@ -60,22 +60,6 @@ def test_a_bucket_never_gives_more_than_its_rate_and_burst(steps: list[float]) -
         now += step
         given_out += bucket.take(now)
     assert given_out <= 80 + 40 * now + 1e-6
-
-
-@given(st.lists(st.sampled_from(["clinician", "patient", "guest"])))
-def test_nobody_sits_where_there_is_no_seat(arrivals: list[str]) -> None:
-    there: list[str] = []
-    for role in arrivals:
-        if seats(there, role):
-            there.append(role)
-    assert sorted(there) in ([], ["clinician"], ["patient"], ["clinician", "patient"])
-    assert topology(len(there), recorded=False) is (Topology.DIRECT if len(there) == 2 else Topology.ALONE)
-
-
-def test_two_who_are_recorded_have_a_leg_each_beside_the_direct_call() -> None:
-    assert topology(2, recorded=True) is Topology.RECORDED
-    with pytest.raises(ValueError):
-        topology(3, recorded=False)
 
 
 def test_turn_credentials_are_what_coturn_expects() -> None:

@@ -334,10 +334,10 @@ async def test_a_malformed_frame_ends_that_socket_at_most(house: SocketHouse, fr
     assert (await doctor.send("ping"))["ok"]
 
 
-async def test_a_message_beyond_64_kib_ends_the_socket(house: SocketHouse) -> None:
+async def test_a_message_beyond_128_kib_ends_the_socket(house: SocketHouse) -> None:
     async with house.raw() as wire:
         await wire.receive_str()
-        await wire.send_str("4" + "x" * 70_000)
+        await wire.send_str("4" + "x" * 140_000)
         async with asyncio.timeout(2):
             while not wire.closed:
                 await wire.receive()

@@ -50,15 +50,19 @@ async def test_a_visit_from_the_waiting_room_to_its_end(house: SocketHouse) -> N
     for browser in (doctor, patient):
         await answer(browser, "yes")
     for browser in (doctor, patient):
-        await browser.event("recording.open")
-        assert (await browser.send("recording.leg", {"sdp": "v=0\r\n"}))["sdp"].startswith("answer")
+        await browser.sees(lambda view: view["media"]["topology"] == "relay")
+        answered = await browser.send("leg.offer", {"sdp": "v=0\r\n"})
+        assert (answered["sdp"][:6], answered["slots"]) == ("answer", [])
     for leg in place.legs.live:
+        leg.connect()
+    assert [slot["participant"] for slot in (await doctor.event("leg.slots"))["slots"]] == [patient.participant] * 2
+    for leg in place.legs.live:
+        assert leg.sink is not None
         leg.sink.frame(EncodedFrame("audio", b"opus", 960, True, 0.0))
     await patient.sees(lambda view: view["recording"]["state"] == "recording")
 
     assert (await patient.send("consent.withdraw")) == {"ok": True}
     await doctor.sees(lambda view: view["recording"]["reason"] == "withdrawn")
-    await doctor.event("recording.close")
     assert place.recorder.words() == ["begin", "cut", "stop"]
 
     assert (await doctor.send("end")) == {"ok": True}

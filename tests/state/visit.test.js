@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fault, knocking, light, newer, owesAnswer, partner, place } from "../../static/state/visit.js";
+import { fault, knocking, light, mayAnswer, newer, owesAnswer, place } from "../../static/state/visit.js";
 
 const person = (participant, state, more = {}) => ({ participant, role: "patient", state, online: true, page: "p", audio: true, video: true, screen: false, ...more });
 const view = (more = {}) => ({
@@ -20,8 +20,7 @@ test("an older or repeated view changes nothing", () => {
   assert.equal(newer(null, held), held);
 });
 
-test("I talk with the admitted one and see who knocks", () => {
-  assert.equal(partner(view())?.participant, "you");
+test("I see who knocks", () => {
   assert.deepEqual(knocking(view()).map((one) => one.participant), ["door"]);
 });
 
@@ -47,6 +46,14 @@ test("an answer is owed only to the request that is asked, and while not yet giv
   assert.equal(owesAnswer(asking(null), "an older one"), false);
   assert.equal(owesAnswer(asking("yes"), "r"), false);
   assert.equal(owesAnswer(view(), "r"), false);
+});
+
+test("an answer given before the view shows the question is sent, one that was given is not", () => {
+  const asking = (answer) => view({ recording: { ...view().recording, state: "asking", request: "r", answers: [{ participant: "me", answer }] } });
+  assert.equal(mayAnswer(view(), "r"), true);
+  assert.equal(mayAnswer(asking(null), "r"), true);
+  assert.equal(mayAnswer(asking("no"), "r"), false);
+  assert.equal(mayAnswer(null, "r"), false);
 });
 
 test("a fault stays told until something is recorded again", () => {

@@ -104,6 +104,7 @@ export const alerts = {
   "alert.alerts_behind": "لم تواكب القواعد السجل",
   "alert.anchor_late": "ينقص مكانًا خارجيًا بعض نقاط تحقق السجل",
   "alert.outward_late": "نظام يتلقى قيود السجل ينقصه بعضها",
+  "alert.limits_apart": "لا يجيب Redis: كل عقدة تعدّ الطلبات وحدها",
   "alert.keys_down": "خدمة المفاتيح لا تجيب",
   "alert.key_rotation_overdue": "فات موعد تبديل مفتاح التغليف",
   "alert.keys_unreadable": "تعذّر فتح حصص مفاتيح",

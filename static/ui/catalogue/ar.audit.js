@@ -72,6 +72,8 @@ export const audit = {
   "act.link.open": "فتح الرابط",
   "act.link.revoke": "إبطال الرابط",
   "act.link.lost": "طلب رابطًا مفقودًا",
+  "act.guest.invite": "دعا ضيفًا إلى الزيارة",
+  "act.guest.remove": "ألغى دعوة ضيف",
   "act.link.reissue": "أُرسل الرابط مرة أخرى",
   "act.code.mint": "طلب رمز",
   "act.code.send": "إرسال الرمز",

@@ -104,6 +104,7 @@ export const alerts = {
   "alert.alerts_behind": "The rules have not kept up with the log",
   "alert.anchor_late": "A place elsewhere lacks checkpoints of the log",
   "alert.outward_late": "A system that gets the log's entries lacks some",
+  "alert.limits_apart": "Redis does not answer: each node counts requests by itself",
   "alert.keys_down": "The key service does not answer",
   "alert.key_rotation_overdue": "The wrapping key should have been rotated",
   "alert.keys_unreadable": "Key shares could not be opened",

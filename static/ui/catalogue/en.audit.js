@@ -72,6 +72,8 @@ export const audit = {
   "act.link.open": "Opened the link",
   "act.link.revoke": "Revoked the link",
   "act.link.lost": "Asked for a lost link",
+  "act.guest.invite": "Invited a guest",
+  "act.guest.remove": "Took back the invitation of a guest",
   "act.link.reissue": "Sent the link once more",
   "act.code.mint": "Asked for a code",
   "act.code.send": "Sent the code",

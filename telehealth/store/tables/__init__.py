@@ -13,7 +13,9 @@ from telehealth.store.tables.care import glasses, visit_team
 from telehealth.store.tables.columns import UtcTime, metadata
 from telehealth.store.tables.deletions import deletion_requests, destroyed_parts
 from telehealth.store.tables.exports import copies, exports
+from telehealth.store.tables.guests import guests
 from telehealth.store.tables.joining import link_spares, presessions, sightings
+from telehealth.store.tables.nodes import nodes
 from telehealth.store.tables.people import api_tokens, attempts, invitations, passkeys, resets, sessions, users
 from telehealth.store.tables.recordings import files, grants, recordings, retention_rules
 from telehealth.store.tables.registers import register_items
@@ -37,10 +39,12 @@ __all__ = [
     "glass_cases",
     "glasses",
     "grants",
+    "guests",
     "invitations",
     "link_spares",
     "links",
     "metadata",
+    "nodes",
     "outbox",
     "participants",
     "passkeys",

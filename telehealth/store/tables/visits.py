@@ -40,6 +40,7 @@ visits = Table(
     time("ended_at"),
     time("trimmed_at"),  # contact, places and secrets are gone; a recording keeps who it is of
     time("purged_at"),  # nothing here says any more who the patient was
+    Column("node", ID),  # the life of the server that runs it; null: none does
     Column("purge_entry", BigInteger),  # index of the last purge's entry; null until it is durable
     Index(None, "clinician_id", "scheduled_at"),
     Index(None, "patient_lookup"),
@@ -51,7 +52,8 @@ links = Table(
     metadata,
     Column("id", ID, primary_key=True),
     Column("visit_id", ID, ForeignKey("visits.id"), nullable=False),
-    Column("role", String(16), nullable=False),  # patient
+    Column("role", String(16), nullable=False),  # patient | interpreter | relative | colleague
+    Column("guest_id", ID, ForeignKey("guests.id")),  # whose it is; null: the patient's
     Column("channel", String(16), nullable=False),  # passcode | sms | email | spoken
     Column("token_hash", LargeBinary(32), nullable=False, unique=True),
     Column("passcode_hash", String(200)),  # argon2id
@@ -72,7 +74,7 @@ participants = Table(
     metadata,
     Column("id", ID, primary_key=True),
     Column("visit_id", ID, ForeignKey("visits.id"), nullable=False),
-    Column("link_id", ID, ForeignKey("links.id")),  # patients
+    Column("link_id", ID, ForeignKey("links.id")),  # patients, guests
     Column("user_id", ID, ForeignKey("users.id")),  # clinicians
     Column("role", String(16), nullable=False),
     Column("state", String(16), nullable=False),

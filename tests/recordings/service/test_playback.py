@@ -1,6 +1,7 @@
 """Nothing is played that was not entered before, and nothing whose tag failed."""
 
 import random
+import weakref
 
 import pytest
 from recordings_house import House
@@ -176,7 +177,9 @@ async def test_the_end_of_a_session_breaks_a_stream_off(house: House) -> None:
     size = house.service.size(house.admin, grant.id, grant.tracks[0])
     stream = house.service.read_range(house.admin, grant.id, grant.tracks[0], 0, size)
     first = await anext(stream)
+    reader = weakref.ref(house.service._playback._live[grant.id].tracks[grant.tracks[0]]._open[1])
     await house.service.end_grants("usr_admin", "ses_admin")
+    assert reader() is None  # the key went, though the stream still waits for whoever reads it
     with pytest.raises(GrantNeeded):
         await anext(stream)
     [entry] = await house.entries("playback.close")

@@ -2,11 +2,13 @@
 
 import io
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 import pytest
 import structlog
 from media_parts import KeepingSink, ManualClock, RawBrowser
+from meeting_parts import own_address
+from room_parts import PAIR, Come, Person
 
 from signaling.rtc import Leg, MediaPort
 from telehealth import log
@@ -63,3 +65,35 @@ async def leg(port: MediaPort, raw: RawBrowser, sink: KeepingSink) -> Leg:
     await raw.connect(answer)
     assert await leg.wait_connected()
     return leg
+
+
+@pytest.fixture
+async def come(still_port: MediaPort) -> AsyncIterator[Come]:
+    people: list[Person] = []
+
+    async def arrive(
+        name: str,
+        more: Sequence[tuple[str, str]] = PAIR,
+        *,
+        room: str = "room",
+        sink: KeepingSink | None = None,
+        change: Callable[[Person], None] | None = None,
+    ) -> Person:
+        person = Person(still_port, name, more)
+        people.append(person)
+        if change is not None:
+            change(person)
+        await person.open(room, sink)
+        await person.connect()
+        return person
+
+    yield arrive
+    for person in people:
+        person.raw.close()
+
+
+@pytest.fixture
+async def open_port() -> AsyncIterator[MediaPort]:
+    opened = await MediaPort.open("0.0.0.0", 0, public_addresses=[own_address()], clock=SystemClock())
+    yield opened
+    await opened.close()

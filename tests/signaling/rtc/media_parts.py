@@ -5,7 +5,7 @@ import contextlib
 import random
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from telehealth.frames import EncodedFrame, TrackKind
 AUDIO_TYPE, VIDEO_TYPE, REPEAT_TYPE = 111, 96, 97
 AUDIO_SSRC, VIDEO_SSRC, REPEAT_SSRC = 0x1111, 0x2222, 0x3333
 LIMIT = 5.0  # seconds that anything may take
+_PROFILE = SRTP_PROFILES[0].openssl_profile
 
 
 class KeepingSink:
@@ -75,12 +76,40 @@ class ManualClock:
         return self.seconds
 
 
-def offer_lines(ufrag: str, password: str, fingerprint: str) -> list[str]:
-    """An offer of Opus and VP8 with RTX, as small as it can be."""
+MID_ID, TIME_ID, LEVEL_ID = 4, 2, 1
+_EXTENSIONS = [
+    f"a=extmap:{MID_ID} urn:ietf:params:rtp-hdrext:sdes:mid",
+    f"a=extmap:{TIME_ID} http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
+    f"a=extmap:{LEVEL_ID} urn:ietf:params:rtp-hdrext:ssrc-audio-level",
+]
+
+
+def offer_lines(ufrag: str, password: str, fingerprint: str, more: Sequence[tuple[str, str]] = ()) -> list[str]:
+    """An offer of Opus and VP8 with RTX, as small as it can be; `more` sections, each (kind, direction), after them."""
     common = ["c=IN IP4 0.0.0.0", "a=rtcp-mux", "a=setup:actpass", "a=sendonly"]
     common += [f"a=ice-ufrag:{ufrag}", f"a=ice-pwd:{password}", f"a=fingerprint:sha-256 {fingerprint}"]
+    lines = _two_sections(common)
+    for mid, (kind, direction) in enumerate(more, 2):
+        lines += _section(kind, mid, [line.replace("sendonly", direction) for line in common])
+    mids = " ".join(str(mid) for mid in range(2 + len(more)))
+    return ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0", f"a=group:BUNDLE {mids}", *lines]
+
+
+def _section(kind: str, mid: int, common: list[str]) -> list[str]:
+    """A section whose sources are told by MID alone."""
+    common = [*common, f"a=mid:{mid}", *_EXTENSIONS]
+    if kind == "audio":
+        return [f"m=audio 9 UDP/TLS/RTP/SAVPF {AUDIO_TYPE}", *common, f"a=rtpmap:{AUDIO_TYPE} opus/48000/2"]
     return [
-        *("v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=group:BUNDLE 0 1"),
+        *(f"m=video 9 UDP/TLS/RTP/SAVPF {VIDEO_TYPE} {REPEAT_TYPE}", *common, f"a=rtpmap:{VIDEO_TYPE} VP8/90000"),
+        *(f"a=rtcp-fb:{VIDEO_TYPE} {item}" for item in ("nack", "nack pli", "ccm fir", "goog-remb")),
+        *(f"a=rtpmap:{REPEAT_TYPE} rtx/90000", f"a=fmtp:{REPEAT_TYPE} apt={VIDEO_TYPE}"),
+    ]
+
+
+def _two_sections(common: list[str]) -> list[str]:
+    common = [*common, *_EXTENSIONS]
+    return [
         *(f"m=audio 9 UDP/TLS/RTP/SAVPF {AUDIO_TYPE}", *common, "a=mid:0", f"a=rtpmap:{AUDIO_TYPE} opus/48000/2"),
         *(f"m=video 9 UDP/TLS/RTP/SAVPF {VIDEO_TYPE} {REPEAT_TYPE}", *common, "a=mid:1"),
         *(f"a=rtpmap:{VIDEO_TYPE} VP8/90000", f"a=rtcp-fb:{VIDEO_TYPE} nack", f"a=rtcp-fb:{VIDEO_TYPE} nack pli"),
@@ -113,8 +142,18 @@ def field(sdp: str, name: str) -> str:
 class RawBrowser:
     """ICE, DTLS and SRTP of a sending browser, each step by hand. It controls every datagram."""
 
-    def __init__(self, port: int, *, claimed: str | None = None, ciphers: bytes = b"DEFAULT") -> None:
+    def __init__(
+        self,
+        port: int,
+        *,
+        claimed: str | None = None,
+        ciphers: bytes = b"DEFAULT",
+        profile: bytes = _PROFILE,
+        more: Sequence[tuple[str, str]] = (),
+    ) -> None:
         self.server = ("127.0.0.1", port)
+        self.more = tuple(more)
+        self.renumbered: dict[str, str] = {}  # texts of the offer that are to read otherwise
         self.ufrag, self.password = "raw1", "p" * 24
         self.certificate = RTCCertificate.generateCertificate()
         self.fingerprint = claimed or certificate_digest(self.certificate._cert, "sha-256")
@@ -126,7 +165,7 @@ class RawBrowser:
         context.set_verify(SSL.VERIFY_PEER, lambda *_: True)
         context.use_certificate(self.certificate._cert)
         context.use_privatekey(self.certificate._key)
-        context.set_tlsext_use_srtp(SRTP_PROFILES[0].openssl_profile)
+        context.set_tlsext_use_srtp(profile)
         self.ssl = SSL.Connection(context)
         self.ssl.set_connect_state()
 
@@ -139,7 +178,10 @@ class RawBrowser:
 
     @property
     def offer(self) -> str:
-        return "\r\n".join(offer_lines(self.ufrag, self.password, self.fingerprint)) + "\r\n"
+        text = "\r\n".join(offer_lines(self.ufrag, self.password, self.fingerprint, self.more)) + "\r\n"
+        for old, new in self.renumbered.items():
+            text = text.replace(old, new)
+        return text
 
     def close(self) -> None:
         self.socket.close()
@@ -212,7 +254,20 @@ class RawBrowser:
                     del self.heard[: index + 1]
                     return packet
             datagram = await self.receive()
+            if 128 <= datagram[0] <= 191 and 192 <= datagram[1] <= 223:
+                self.heard += _apart(self.incoming.unprotect_rtcp(datagram))
+
+    async def hear_rtp(self) -> bytes:
+        """The next RTP packet; RTCP that comes before it is kept for `hear`."""
+        return self.incoming.unprotect(await self.receive_media())
+
+    async def receive_media(self) -> bytes:
+        """The next SRTP datagram as it came."""
+        while True:
+            datagram = await self.receive()
             if 128 <= datagram[0] <= 191:
+                if not 192 <= datagram[1] <= 223:
+                    return datagram
                 self.heard += _apart(self.incoming.unprotect_rtcp(datagram))
 
     def _sessions(self) -> tuple[Session, Session]:

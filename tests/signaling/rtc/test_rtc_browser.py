@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,20 +9,14 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from media_parts import KeepingSink, LossyPath
+from meeting_parts import FLAGS, START, firefox
 from playwright.async_api import async_playwright
 
 from signaling.rtc import Leg, MediaPort
-from telehealth.clock import SystemClock
 
 pytestmark = pytest.mark.browser
 
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream"),
-    *("--use-fake-ui-for-media-stream", "--autoplay-policy=no-user-gesture-required"),
-)
 HERE = Path(__file__).parent
-START = 20.0  # seconds for a browser to start and connect
 
 
 class Studio:
@@ -86,23 +79,6 @@ class Studio:
         return web.Response()
 
 
-def own_address() -> str:
-    """An address of this machine that is not loopback, where there is one: Firefox gathers no loopback candidates."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # sends nothing
-        except OSError:
-            return "127.0.0.1"
-        return str(probe.getsockname()[0])
-
-
-@pytest.fixture
-async def open_port() -> AsyncIterator[MediaPort]:
-    opened = await MediaPort.open("0.0.0.0", 0, public_addresses=[own_address()], clock=SystemClock())
-    yield opened
-    await opened.close()
-
-
 @asynccontextmanager
 async def chromium(url: str) -> AsyncIterator[None]:
     async with async_playwright() as playwright:
@@ -113,23 +89,6 @@ async def chromium(url: str) -> AsyncIterator[None]:
             yield
         finally:
             await browser.close()
-
-
-@asynccontextmanager
-async def firefox(url: str) -> AsyncIterator[None]:
-    node, program = shutil.which("node"), shutil.which("firefox-esr")
-    assert node is not None
-    assert program is not None
-    process = await asyncio.create_subprocess_exec(
-        node, str(HERE / "firefox.mjs"), program, url, stdin=asyncio.subprocess.PIPE
-    )
-    try:
-        yield
-    finally:
-        assert process.stdin is not None
-        process.stdin.close()
-        async with asyncio.timeout(START):
-            await process.wait()
 
 
 async def publish(studio: Studio, sink: KeepingSink) -> Leg:

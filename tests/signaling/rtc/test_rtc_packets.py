@@ -61,7 +61,7 @@ def test_rtcp_is_told_from_rtp_by_its_type() -> None:
 def test_sender_reports_and_goodbyes_are_read_out_of_a_compound_packet() -> None:
     report = struct.pack("!BBHIQIII", 0x80, 200, 6, 7, 0x1122_3344_5566_7788, 99, 1, 1)
     bye = struct.pack("!BBHII", 0x82, 203, 2, 7, 8)
-    compound = report + rtcp.source_description(7, "name") + bye
+    compound = report + rtcp.source_description({7: "name"}) + bye
     assert rtcp.parse_rtcp(compound) == [rtcp.SenderReport(7, 0x1122_3344_5566_7788, 99), rtcp.Bye((7, 8))]
     assert rtcp.parse_rtcp(compound[:-1]) is None
     assert rtcp.parse_rtcp(struct.pack("!BBHI", 0x9F, 203, 1, 7)) is None

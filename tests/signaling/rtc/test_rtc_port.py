@@ -173,7 +173,7 @@ async def test_a_leg_has_a_largest_number_of_sources_and_forged_ones_take_none(
     await until_counted(port, dropped_source_quota=7)
     raw.send_rtp(opus(2, 1920))
     await sink.until(lambda s: s.frames[-1].timestamp == 1920)
-    assert len(leg._sources) == 64
+    assert len(leg._traffic._known) == 64
     assert port.stats()["dropped_source_quota"] == 7
 
 

@@ -7,10 +7,12 @@ import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
 from aiortc.rtcdtlstransport import SRTP_PROFILES, RTCCertificate, certificate_digest
-from media_parts import KeepingSink
+from media_parts import KeepingSink, opus
 from OpenSSL import SSL
+from pylibsrtp import Policy, Session
 
 from signaling.rtc import MediaPort
+from signaling.rtc.srtp import Opener, Sealer
 
 
 @pytest.fixture
@@ -58,6 +60,31 @@ async def test_hostile_datagrams_do_not_close_a_stock_senders_call(
     assert sink.closings == []
 
 
+async def test_a_stock_receiver_decodes_what_a_stock_sender_publishes(port: MediaPort, peer: RTCPeerConnection) -> None:
+    leg, answer = await port.open_leg("leg_stock", peer.localDescription.sdp, room="room", publisher="stock")
+    await peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+    listener = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    tracks = {}
+    listener.on("track", lambda track: tracks.update({track.kind: track}))
+    for kind in ("audio", "video"):
+        listener.addTransceiver(kind, direction="recvonly")
+    await listener.setLocalDescription(await listener.createOffer())
+    other, answer = await port.open_leg(
+        "leg_listener", listener.localDescription.sdp, room="room", publisher="listener"
+    )
+    await listener.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+    async with asyncio.timeout(10):
+        assert await leg.wait_connected()
+        assert await other.wait_connected()
+        for _ in range(5):
+            picture, sound = await tracks["video"].recv(), await tracks["audio"].recv()
+    assert (picture.width, sound.sample_rate) == (640, 48_000)
+    assert {slot.source for slot in other.slots()} == {"audio", "camera"}
+    await listener.close()
+    async with asyncio.timeout(5):
+        assert await other.wait_closed() == "closed_by_peer"
+
+
 def test_certificates_are_small_and_carry_their_key_where_we_look_for_it() -> None:
     certificate = RTCCertificate.generateCertificate()
     context = SSL.Context(SSL.DTLS_METHOD)
@@ -71,6 +98,25 @@ def test_srtp_profiles_are_ordered_with_aead_first() -> None:
     names = [profile.openssl_profile for profile in SRTP_PROFILES]
     assert names[:2] == [b"SRTP_AEAD_AES_256_GCM", b"SRTP_AEAD_AES_128_GCM"]
     assert [(profile.key_length, profile.salt_length) for profile in SRTP_PROFILES[:2]] == [(32, 12), (16, 12)]
+
+
+def test_srtp_in_place_tells_replays_from_forgeries_and_never_uses_a_number_twice() -> None:
+    profile = SRTP_PROFILES[0]
+
+    def session(direction: int) -> Session:
+        key = bytes(profile.key_length + profile.salt_length)
+        return Session(Policy(key=key, ssrc_type=direction, srtp_profile=profile.libsrtp_profile))
+
+    sealer, opener = Sealer(session(Policy.SSRC_ANY_OUTBOUND)), Opener(session(Policy.SSRC_ANY_INBOUND))
+    sealer.buffer[: len(opus(7, 960))] = opus(7, 960)
+    datagram = sealer.seal(len(opus(7, 960)))
+    assert datagram is not None
+    assert opener.open(datagram[:-1] + b"x") == 0
+    size = opener.open(datagram)
+    assert bytes(opener.view[:size]) == opus(7, 960)
+    assert opener.open(datagram) == -1
+    sealer.buffer[: len(opus(7, 1920))] = opus(7, 1920)
+    assert sealer.seal(len(opus(7, 1920))) is None
 
 
 async def test_every_start_has_a_certificate_of_its_own(port: MediaPort) -> None:

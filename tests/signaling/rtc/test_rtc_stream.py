@@ -7,6 +7,7 @@ from media_parts import KeepingSink, opus, vp8
 
 from signaling.rtc.budget import Budget
 from signaling.rtc.estimate import CEILING, FLOOR, UplinkEstimate
+from signaling.rtc.gaps import Gaps
 from signaling.rtc.reorder import Arrived, Gap, Reorder
 from signaling.rtc.rtp import RtpPacket, parse_rtp
 from signaling.rtc.stream import Stream
@@ -29,7 +30,7 @@ def numbers(items: list[Arrived | Gap]) -> list[int | str]:
 
 
 def stream(kind: TrackKind, sink: KeepingSink) -> Stream:
-    return Stream(kind, 1, sink, Timeline(CLOCK_RATE[kind]))
+    return Stream(kind, sink, Timeline(CLOCK_RATE[kind]))
 
 
 @pytest.mark.parametrize("start", [0, 1, 65_530, 32_760])
@@ -77,13 +78,14 @@ def test_a_sender_that_starts_its_numbers_anew_is_followed() -> None:
 
 
 def test_missing_packets_are_asked_for_at_most_five_times_with_pauses() -> None:
-    reorder = Reorder(hold=1e9, capacity=64)
-    reorder.insert(numbered(65_534), 0.0)
-    reorder.insert(numbered(2), 0.0)
-    assert [number & 0xFFFF for number in reorder.due(0.0, 0.1)] == [65_535, 0, 1]
-    assert reorder.due(0.05, 0.1) == []
-    asked = sum(bool(reorder.due(step / 20, 0.1)) for step in range(100))
+    gaps = Gaps(0.01)
+    gaps.open(65_535, 65_538, 0.0)
+    assert gaps.due(0.0, 0.05) == []
+    assert gaps.due(0.02, 0.05) == [65_535, 65_536, 65_537]
+    assert gaps.due(0.04, 0.05) == []
+    asked = sum(bool(gaps.due(step / 20, 0.05)) for step in range(1, 100))
     assert asked == 4
+    assert gaps.missing == {}
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -1,6 +1,6 @@
 """What the clinic expects of the rules, written down by hand as a table and read without the code under test.
 
-Columns: admin, clinician, auditor, front desk, patient, stranger, the server itself.
+Columns: admin, clinician, auditor, front desk, patient, stranger, the server itself, a guest of a visit.
 A: for every object. o: for their own. -: never.
 Marks: t the team counts as own; g so does a broken glass; p a purpose beyond one's own; f two factors again;
 w the team only while the visit is held; u bounds do not matter; x nobody for what they asked themselves;
@@ -11,57 +11,58 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 TABLE = """
-public             A A A A A A A   u     any
-account.see        A A A A - - A   u     no
-account.use        A A A A - - A   .     no
-account.change     A A A A - - A   f     no
-users.manage       A - - - - - A   .     users:manage
-users.change       A - - - - - A   f     users:manage
-resets.read        A - - - - - A   .     no
-resets.approve     A - - - - - A   f     no
-tokens.manage      A - - - - - A   .     no
-tokens.change      A - - - - - A   f     no
-visits.create      A A - A - - A   .     visits:write
-visits.list        A o - A - - A   tgl   visits:read
-visits.read        A o - A - - A   tg    visits:read
-visits.write       A o - A - - A   t     visits:write
-visits.end         A o - - - - A   t     visits:write
-visits.call        o o - - - - -   tgw   no
-visits.join        - - - - o - -   tu    no
-visits.team        A o - - - - A   .     no
-recordings.list    A o - - - - A   tgl   recordings:read
-recordings.read    A o - - - - A   tg    recordings:read
-recordings.play    A o - - - - A   tgp   recordings:read
-recordings.export  A - - - - - A   tp    recordings:manage
-copies.ask         A o - A - - A   t     no
-copies.decide      A o - - - - A   .     no
-copies.approve     A o - - - - A   f     no
-parts.delete       A o - - - - A   tf    recordings:manage
-deletions.approve  A - - - - - A   f     no
-deletions.refuse   A o - - - - A   .     recordings:manage
-recordings.manage  A - - - - - A   .     recordings:manage
-recordings.delete  A - - - - - A   f     recordings:manage
-recordings.release A - - - - - A   f     recordings:manage
-retention.read     A - - - - - A   .     recordings:read
-retention.write    A - - - - - A   .     retention:write
-retention.change   A - - - - - A   f     retention:write
-glass.break        - A - - - - -   .     no
-glass.close        A o - - - - A   u     no
-glass.decide       A A - - - - -   x     no
-glass.list         A o A - - - A   tl    no
-access.explain     A - A - - - A   .     no
-audit.read         A - A - - - A   .     audit:read
-audit.report       A - - - - - A   .     no
-alerts.answer      A - A - - - A   .     no
-reviews.sign       A - A - - - A   f     no
-registers.read     A - A - - - A   .     audit:read
-registers.write    A - - - - - A   .     no
-privacy.read       A - - - - - A   .     no
-privacy.export     A - - - - - A   f     no
-metrics.read       A - - - - - A   .     metrics
-server.run         A - - - - - A   .     no
+public             A A A A A A A A   u     any
+account.see        A A A A - - A -   u     no
+account.use        A A A A - - A -   .     no
+account.change     A A A A - - A -   f     no
+users.manage       A - - - - - A -   .     users:manage
+users.change       A - - - - - A -   f     users:manage
+resets.read        A - - - - - A -   .     no
+resets.approve     A - - - - - A -   f     no
+tokens.manage      A - - - - - A -   .     no
+tokens.change      A - - - - - A -   f     no
+visits.create      A A - A - - A -   .     visits:write
+visits.list        A o - A - - A -   tgl   visits:read
+visits.read        A o - A - - A -   tg    visits:read
+visits.write       A o - A - - A -   t     visits:write
+visits.end         A o - - - - A -   t     visits:write
+visits.call        o o - - - - - -   tgw   no
+visits.join        - - - - o - - o   tu    no
+visits.team        A o - - - - A -   .     no
+visits.media       A o - - - - A -   tg    visits:read
+recordings.list    A o - - - - A -   tgl   recordings:read
+recordings.read    A o - - - - A -   tg    recordings:read
+recordings.play    A o - - - - A -   tgp   recordings:read
+recordings.export  A - - - - - A -   tp    recordings:manage
+copies.ask         A o - A - - A -   t     no
+copies.decide      A o - - - - A -   .     no
+copies.approve     A o - - - - A -   f     no
+parts.delete       A o - - - - A -   tf    recordings:manage
+deletions.approve  A - - - - - A -   f     no
+deletions.refuse   A o - - - - A -   .     recordings:manage
+recordings.manage  A - - - - - A -   .     recordings:manage
+recordings.delete  A - - - - - A -   f     recordings:manage
+recordings.release A - - - - - A -   f     recordings:manage
+retention.read     A - - - - - A -   .     recordings:read
+retention.write    A - - - - - A -   .     retention:write
+retention.change   A - - - - - A -   f     retention:write
+glass.break        - A - - - - - -   .     no
+glass.close        A o - - - - A -   u     no
+glass.decide       A A - - - - - -   x     no
+glass.list         A o A - - - A -   tl    no
+access.explain     A - A - - - A -   .     no
+audit.read         A - A - - - A -   .     audit:read
+audit.report       A - - - - - A -   .     no
+alerts.answer      A - A - - - A -   .     no
+reviews.sign       A - A - - - A -   f     no
+registers.read     A - A - - - A -   .     audit:read
+registers.write    A - - - - - A -   .     no
+privacy.read       A - - - - - A -   .     no
+privacy.export     A - - - - - A -   f     no
+metrics.read       A - - - - - A -   .     metrics
+server.run         A - - - - - A -   .     no
 """
-ROLES = ("admin", "clinician", "auditor", "front_desk", "patient", "stranger", "system")
+ROLES = ("admin", "clinician", "auditor", "front_desk", "patient", "stranger", "system", "guest")
 GOOD_PURPOSES = {"treatment", "quality", "legal", "patient_request", "emergency"}
 
 

@@ -23,6 +23,7 @@ ACTORS: list[dict[str, Any]] = [
     *({"kind": "user", "role": role} for role in STAFF),
     *({"kind": "token", "role": role, "scopes": scopes} for role in STAFF for scopes in ((), SCOPES, SCOPES[:3])),
     {"kind": "participant", "role": "patient"},
+    {"kind": "participant", "role": "guest"},
     {"kind": "cli", "role": "admin"},
     {"kind": "system", "role": "system"},
     {"kind": "stranger", "role": "stranger"},

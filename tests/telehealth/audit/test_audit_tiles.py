@@ -15,6 +15,7 @@ from telehealth.audit.faults import LogMismatch
 from telehealth.audit.layout import Layout, leaf_record
 from telehealth.audit.ledger import Ledger
 from telehealth.audit.note import Signer
+from telehealth.audit.proofs import inclusion_at
 from telehealth.audit.tiles import TileFolder, TileName, edge_of, parse_tile, verify_tiles
 from telehealth.audit.verify import verify_folder
 
@@ -143,6 +144,39 @@ def test_a_changed_or_missing_tile_is_found() -> None:
         assert [problem.code for problem in verdict.problems] == ["tile_missing"], name
     assert verify_folder(FOLDER, PUBLIC, ORIGIN, files=disk, tiles=True).ok
     assert len(edge_of(700)) == 3
+
+
+def proved(disk: SimulatedDisk, index: int) -> object:
+    return inclusion_at(LAYOUT, disk, index, SIZE)
+
+
+def test_a_proof_out_of_tiles_is_the_one_out_of_leaves_and_needs_few_hashes(large: SimulatedDisk) -> None:
+    bare = copy.deepcopy(large)
+    for path in [path for path in bare.now if LAYOUT.tiles in path.parents]:
+        del bare.now[path]
+    chance = random.Random(7)
+    places = [0, 255, 256, 4095, 4096, 65_535, 65_536, 65_792, SIZE - 1, *(chance.randrange(SIZE) for _ in range(6))]
+    for index in places:
+        assert proved(large, index) == proved(bare, index)
+    held = copy.deepcopy(large)
+    del held.now[LAYOUT.leaves_of(3)]  # what the tiles hold needs no leaves: a proof in this segment asks none
+    assert proved(held, 3 * 4096 + 77) == proved(large, 3 * 4096 + 77)
+
+
+@pytest.mark.parametrize("tile", ["tile/0/005", "tile/1/000", "tile/entries/005"])
+@pytest.mark.parametrize("harm", ["changed", "short", "missing"])
+def test_a_harmed_tile_harms_no_proof(large: SimulatedDisk, tile: str, harm: str) -> None:
+    index = 5 * 256 + 9
+    right, harmed = proved(large, index), copy.deepcopy(large)
+    path = LAYOUT.tiles / tile
+    content = bytearray(harmed.now.pop(path))
+    if harm == "changed":
+        content[len(content) * 9 // 256 + 3] ^= 1
+    if harm != "missing":
+        harmed.now[path] = bytes(content[:-1] if harm == "short" else content)
+    for other in (index, index ^ 1, 6 * 256, 0):
+        assert proved(harmed, other) == proved(large, other)
+    assert proved(harmed, index) == right
 
 
 CANARY = ("Zebedee Quillfeather", "203.0.113.77", "pat_canary", "par_canary", "canary-browser", "+15550199")

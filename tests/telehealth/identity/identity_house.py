@@ -15,6 +15,7 @@ from telehealth.audit.log import AuditLog, Limits
 from telehealth.config import Config
 from telehealth.events import Bus, CodeMinted, CodeVoided, IdentitySeen, LinkRevoked, ParticipantSignedOut, SessionEnded
 from telehealth.identity.authenticator import Site
+from telehealth.identity.breached import PasswordRules
 from telehealth.identity.budget import Budget
 from telehealth.identity.contacts import contact_key
 from telehealth.identity.enrolment import Enrolled, Enrolment
@@ -110,11 +111,13 @@ class House:
         self.sessions = Sessions(**parts, **bus, **odds, limits=SessionLimits())
         self.people = People(**parts, **bus, **odds)
         self.sign_in = SignIn(**parts, hasher=self.hasher, sessions=self.sessions)
-        self.enrolment = Enrolment(**parts, **odds, hasher=self.hasher, sessions=self.sessions, issuer="Clinic")
+        self.enrolment = Enrolment(
+            **parts, **odds, hasher=self.hasher, sessions=self.sessions, issuer="Clinic", rules=PasswordRules()
+        )
         keyed = {**parts, **odds, "sessions": self.sessions, "site": SITE}
         self.passkeys, self.passkey_sign_in = Passkeys(**keyed), PasskeySignIn(**keyed)
         self.possession = Possession(**parts, **odds)
-        self.own_password = OwnPassword(**parts, hasher=self.hasher, sessions=self.sessions)
+        self.own_password = OwnPassword(**parts, hasher=self.hasher, sessions=self.sessions, rules=PasswordRules())
         self.resets = Resets(store=store, audit=audit, clock=clock, **odds, people=self.people)
         self.tokens = ApiTokens(store=store, audit=audit, clock=clock, **odds)
         mine = {"hasher": self.hasher, "limits": self.limits}

@@ -90,6 +90,7 @@ async def test_opening_shows_nothing_of_the_patient_and_uses_nothing_up(house: H
         "question",
         "details_given",
         "language_hint",
+        "role",
     }
     assert len(await house.rows(participants)) == 1
     assert (await house.rows(links))[0]["tries"] == 0

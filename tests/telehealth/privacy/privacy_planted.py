@@ -168,6 +168,18 @@ class Planted:
                     at=at,
                 )
             )
+            guest = self.new(Kind.GUEST)
+            await c.execute(
+                t.guests.insert().values(
+                    id=guest,
+                    visit_id=visit,
+                    role="relative",
+                    language="de",
+                    invited_by=clinician,
+                    created_at=at,
+                    **self.sealed(t.guests, guest),
+                )
+            )
             message, glass = self.new(Kind.MESSAGE), self.new(Kind.GLASS)
             await c.execute(
                 t.outbox.insert().values(

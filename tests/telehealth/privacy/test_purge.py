@@ -33,6 +33,7 @@ PURGED = {
     "exports": "reason",
     "glass_cases": "note",
     "glasses": "words",
+    "guests": "name and contact",
     "links": "secrets",
     "outbox": "address and body",
     "participants": "place and number",

@@ -1,6 +1,7 @@
 """Coming in, waiting, being admitted, leaving, coming back."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -221,6 +222,56 @@ async def test_a_removal_while_somebody_enters_wins(place: Place) -> None:
     row = await place.visits.person(call.patient.participant)
     assert row is not None
     assert row.state is ParticipantState.REMOVED
+
+
+async def written(place: Place, monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
+    """Entries into the database wait: set once one is written, and to be set to let it go on."""
+    reached, go = asyncio.Event(), asyncio.Event()
+    real = place.visits.set_person
+
+    async def slow(participant: str, state: ParticipantState, **values: Any) -> None:
+        await real(participant, state, **values)
+        reached.set()
+        await go.wait()
+
+    monkeypatch.setattr(place.visits, "set_person", slow)
+    return reached, go
+
+
+async def test_whose_link_is_revoked_while_their_return_is_written_is_not_let_in_by_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = await place.in_call()
+    reached, go = await written(place, monkeypatch)
+    entering = asyncio.create_task(place.enter(call.guest, call.visit))
+    await reached.wait()
+    revoking = asyncio.create_task(place.bus.publish(LinkRevoked(call.visit, call.guest.link)))
+    async with asyncio.timeout(2):
+        while call.seen(call.doctor)["media"]["topology"] != "alone":
+            await asyncio.sleep(0.01)
+    go.set()
+    with pytest.raises(WrongState):
+        await entering
+    await revoking
+    row = await place.visits.person(call.patient.participant)
+    assert row is not None
+    assert row.state is ParticipantState.LEFT
+    assert call.seen(call.doctor)["media"]["topology"] == "alone"
+
+
+async def test_a_clinician_who_left_while_they_came_back_is_in_the_call_with_their_media(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = await place.in_call()
+    reached, go = await written(place, monkeypatch)
+    entering = asyncio.create_task(place.enter(call.staff, call.visit))
+    await reached.wait()
+    leaving = asyncio.create_task(place.live.leave(call.doctor))
+    await call.settled()
+    assert call.seen(call.patient)["media"]["topology"] == "alone"
+    go.set()
+    await asyncio.gather(entering, leaving)
+    assert call.seen(call.doctor)["media"]["topology"] == "direct"
 
 
 async def test_a_patient_sees_nothing_of_the_patient_but_the_clinicians_name(place: Place) -> None:

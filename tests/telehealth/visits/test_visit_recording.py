@@ -23,7 +23,7 @@ async def test_the_last_yes_and_only_the_last_begins_the_recorder(place: Place) 
     await call.settled()
     assert place.recorder.told == []
     with pytest.raises(LegNotWanted):
-        await place.live.recording_leg(call.doctor, "v=0")
+        await place.live.leg_offer(call.doctor, "v=0")
     await call.answer(call.patient, "yes")
     await call.settled()
     assert place.recorder.words() == ["begin"]
@@ -42,10 +42,10 @@ async def test_everybody_is_asked_in_their_language_with_the_whole_text(place: P
 async def test_it_says_recording_only_when_a_frame_of_everybody_is_stored(place: Place) -> None:
     call = await place.in_call()
     await call.agreed()
-    await place.live.recording_leg(call.doctor, "v=0")
+    await call.leg(call.doctor)
     call.send_frames()
     assert call.recording()["state"] == "starting"
-    await place.live.recording_leg(call.patient, "v=0")
+    await call.leg(call.patient)
     call.send_frames()
     assert call.recording()["state"] == "recording"
     assert call.seen(call.patient)["recording"]["state"] == "recording"
@@ -69,6 +69,7 @@ async def test_a_withdrawal_cuts_before_anything_else_then_tells_then_enters(pla
     call = await place.in_call()
     await call.recorded()
     legs, before = place.legs.live, len(place.recorder.stored)
+    sinks = [leg.sink for leg in legs]
     place.log.down = True  # the log would hold up whatever waits for it
     withdrawing = place.live.consent_withdraw(call.patient)
     task = asyncio.ensure_future(withdrawing)
@@ -76,17 +77,15 @@ async def test_a_withdrawal_cuts_before_anything_else_then_tells_then_enters(pla
     assert place.recorder.told[-1] == ("cut", "withdrawn")
     assert call.recording()["reason"] == "withdrawn"
     assert call.board.of(call.doctor.participant, "view")[-1]["recording"]["state"] == "stopping"
-    for leg in legs:
-        leg.sink.frame(None)  # type: ignore[arg-type]  # whatever still arrives
+    for sink in sinks:
+        sink.frame(None)  # type: ignore[arg-type,union-attr]  # whatever still arrives
     assert len(place.recorder.stored) == before
     await task
     await call.settled()
     assert place.recorder.words()[-2:] == ["cut", "stop"]
-    assert [leg.reason for leg in legs] == ["withdrawn", "withdrawn"]
+    assert [leg.reason for leg in legs] == [None, None], "the call goes on"
     assert [entry.action for entry in place.log.spooled] == ["consent.withdraw"]
     assert call.recording()["state"] == "none"
-    for here in (call.doctor, call.patient):
-        assert call.board.of(here.participant, "recording.close")
 
 
 async def test_a_withdrawal_while_the_recorder_begins_leaves_nothing(place: Place) -> None:
@@ -100,7 +99,6 @@ async def test_a_withdrawal_while_the_recorder_begins_leaves_nothing(place: Plac
     await call.settled()
     assert place.recorder.words() == ["begin", "cut", "stop"]
     assert place.legs.opened == []
-    assert call.board.of(call.patient.participant, "recording.open") == []
     assert call.recording()["state"] == "none"
 
 
@@ -189,8 +187,7 @@ async def test_the_starter_lost_pauses_and_their_return_goes_on(place: Place) ->
     again = await place.enter(call.staff, call.visit)
     await call.settled()
     assert place.recorder.told[-1] == ("resume",)
-    assert call.board.of(again.participant, "recording.open")[-1]["recording"]
-    await place.live.recording_leg(again, "v=0")
+    assert place.legs.of(again.participant)[0].sink is not None
 
 
 async def test_the_starter_lost_for_good_stops_it(hasty: Place) -> None:
@@ -204,12 +201,12 @@ async def test_the_starter_lost_for_good_stops_it(hasty: Place) -> None:
     assert hasty.recorder.words()[-2:] == ["pause", "stop"]
 
 
-async def test_a_patient_who_reloads_is_asked_for_their_leg_again(place: Place) -> None:
+async def test_a_patient_who_reloads_is_recorded_again_over_their_new_leg(place: Place) -> None:
     call = await place.in_call()
-    recording = await call.recorded()
+    await call.recorded()
     place.live.dropped(call.patient)
-    again = await place.enter(call.guest, call.visit)
-    assert call.board.of(again.participant, "recording.open")[-1]["recording"] == recording
+    again = await place.enter(call.guest, call.visit, page="p2")
+    assert (await call.leg(again, "o=new")).sink is not None
     assert call.recording()["state"] == "recording"
 
 
@@ -249,7 +246,7 @@ async def test_a_fault_on_the_way_is_said_and_the_call_goes_on(place: Place) -> 
     await call.settled()
     assert (call.recording()["state"], call.recording()["reason"]) == ("none", "disk_full")
     assert call.seen(call.patient)["self"]["state"] == "admitted"
-    assert place.legs.live == []
+    assert all(leg.sink is None for leg in place.legs.live)
 
 
 async def test_a_leg_that_breaks_off_is_asked_for_again(place: Place) -> None:
@@ -257,7 +254,7 @@ async def test_a_leg_that_breaks_off_is_asked_for_again(place: Place) -> None:
     await call.recorded()
     place.legs.live[1].finish("connection_lost")
     await call.settled()
-    assert len(call.board.of(call.patient.participant, "recording.open")) == 2
+    assert len(call.board.of(call.patient.participant, "leg.open")) == 1
 
 
 async def test_a_start_that_brings_no_frames_ends_as_such(place: Place) -> None:
@@ -283,7 +280,7 @@ async def test_shutdown_hands_the_recording_over(place: Place) -> None:
 
 async def test_who_joins_late_pauses_it_until_they_said_yes(place: Place) -> None:
     call = await place.in_call()
-    place.live = place.live_again(LONG, seats=lambda there, role: True)
+    place.live = place.live_again(LONG)
     await place.live.start()
     doctor = await place.enter(call.staff, call.visit)
     await place.enter(call.guest, call.visit)
@@ -303,7 +300,7 @@ async def test_who_joins_late_pauses_it_until_they_said_yes(place: Place) -> Non
 
 async def test_who_joins_late_and_says_no_ends_it(place: Place) -> None:
     call = await place.in_call()
-    place.live = place.live_again(LONG, seats=lambda there, role: True)
+    place.live = place.live_again(LONG)
     await place.live.start()
     doctor = await place.enter(call.staff, call.visit)
     await place.enter(call.guest, call.visit)
@@ -340,7 +337,7 @@ async def _late(call: Call):  # type: ignore[no-untyped-def]
             insert(links).values(
                 id=link,
                 visit_id=call.visit,
-                role="patient",
+                role="interpreter",
                 channel="passcode",
                 token_hash=b"t" * 32,
                 not_before=window.opens,
@@ -350,7 +347,12 @@ async def _late(call: Call):  # type: ignore[no-untyped-def]
         )
         await connection.execute(
             insert(participants).values(
-                id=person, visit_id=call.visit, link_id=link, role="patient", state=ParticipantState.VERIFIED, **sealed
+                id=person,
+                visit_id=call.visit,
+                link_id=link,
+                role="interpreter",
+                state=ParticipantState.VERIFIED,
+                **sealed,
             )
         )
     caller = Caller("participant", person, "patient", visit=call.visit, participant=person)

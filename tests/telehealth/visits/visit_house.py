@@ -5,7 +5,7 @@ import base64
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,7 @@ from telehealth.audit.faults import LogUnavailable
 from telehealth.audit.log import AuditLog, Limits
 from telehealth.clock import SystemClock, rfc3339
 from telehealth.config import Config
-from telehealth.errors import Refusal
+from telehealth.errors import Reason, Refusal
 from telehealth.events import Bus
 from telehealth.frames import EncodedFrame, FrameSink, TrackKind
 from telehealth.identity.budget import Budget
@@ -40,6 +40,7 @@ from telehealth.secret import Secret
 from telehealth.sections import Sessions as SessionLimits
 from telehealth.store.engine import Store
 from telehealth.visits.booking import Booking, BookingRooms
+from telehealth.visits.guests import Guests, NewGuest
 from telehealth.visits.live import LiveVisits
 from telehealth.visits.neighbours import Neighbours, Settings
 from telehealth.visits.orders import NewPatient, NewVisit, Visit
@@ -49,6 +50,7 @@ from telehealth.visits.store import VisitStore
 from tests.partners.databases import Databases
 
 CANARY = "Canary Patient"
+GUEST = "Ingrid Interpreter"
 ADMIN = Caller("cli", "cli", "admin")
 QUICK = Limits(retry_every=0.005, brief=2.0, throttle_tick=0.005)
 SHORT = Settings(resume_seconds=0.08, starter_lost_seconds=0.08, start_seconds=2.0, tidy_seconds=3600)
@@ -79,19 +81,70 @@ class Log:
         return self.real.act(entry)
 
 
-class Leg:
-    """Stands for a leg of the media port."""
+@dataclass(frozen=True)
+class Section:
+    mid: str
+    publisher: str
+    source: str
 
-    def __init__(self, leg_id: str, sdp: str, sink: FrameSink) -> None:
-        self.id, self.sdp, self.sink = leg_id, sdp, sink
+
+class Leg:
+    """Stands for a leg of the media port; `tests/signaling/test_relay_sockets.py` holds the real one to the same."""
+
+    def __init__(self, legs: "Legs", leg_id: str, sdp: str, sink: FrameSink | None, room: str | None, who: str) -> None:
+        self.legs, self.id, self.sdp, self.sink, self.room, self.publisher = legs, leg_id, sdp, sink, room, who
+        self.restarts: list[str] = []
         self.key_frames = 0
         self.reason: str | None = None
-        self._closed = asyncio.Event()
+        self.heard: Any = None
+        self._connected, self._closed = asyncio.Event(), asyncio.Event()
+
+    def connect(self) -> None:
+        self._connected.set()
+        self.legs.tell(self)
+
+    def attach(self, sink: FrameSink) -> None:
+        if self.reason is not None:
+            raise LegClosed
+        if self.sink is not None:
+            raise ValueError("one sink at a time")
+        self.sink = sink
+
+    def detach(self, reason: str) -> None:
+        sink, self.sink = self.sink, None
+        if sink is not None:
+            sink.leg_closed(reason)
+
+    def slots(self) -> tuple[Section, ...]:
+        """Every other connected leg of the room, two sections each."""
+        others = [
+            leg for leg in self.legs.live if leg.room == self.room is not None and leg.publisher != self.publisher
+        ]
+        there = sorted({leg.publisher for leg in others if leg._connected.is_set()})
+        return tuple(Section(f"{who[-4:]}{source[0]}", who, source) for who in there for source in ("audio", "camera"))
+
+    async def restart(self, offer_sdp: str) -> str:
+        if self.reason is not None or not offer_sdp.startswith(self.sdp):
+            raise OfferRefused
+        self.restarts.append(offer_sdp)
+        return f"answer to {offer_sdp}"
+
+    async def wait_connected(self) -> bool:
+        waits = [asyncio.ensure_future(event.wait()) for event in (self._connected, self._closed)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+        return self.reason is None
 
     def finish(self, reason: str) -> None:
         if self.reason is None:
             self.reason = reason
+            self.detach(reason)
             self._closed.set()
+            self.legs.tell(self)
 
     def request_key_frame(self) -> None:
         self.key_frames += 1
@@ -101,18 +154,60 @@ class Leg:
         return self.reason or ""
 
 
+class OfferRefused(Refusal):
+    code = "offer_refused"
+    reason = Reason.INVALID
+    message = "The offer cannot be answered."
+
+
+class LegClosed(Refusal):
+    code = "leg_closed"
+    reason = Reason.GONE
+    message = "This media connection has ended."
+
+
+class Full(Refusal):
+    code = "port_full"
+    reason = Reason.UNAVAILABLE
+    message = "Full."
+
+
 class Legs:
+    """Stands for the media port; `full`: it takes no more legs."""
+
     def __init__(self) -> None:
         self.opened: list[Leg] = []
+        self.full = False
 
-    async def open_leg(self, leg_id: str, offer_sdp: str, sink: FrameSink) -> tuple[Leg, str]:
-        leg = Leg(leg_id, offer_sdp, sink)
+    async def open_leg(
+        self,
+        leg_id: str,
+        offer_sdp: str,
+        sink: FrameSink | None = None,
+        *,
+        room: str | None = None,
+        publisher: str = "",
+        heard: Any = None,
+    ) -> tuple[Leg, str]:
+        if self.full:
+            raise Full
+        leg = Leg(self, leg_id, offer_sdp, sink, room, publisher)
+        leg.heard = heard
         self.opened.append(leg)
         return leg, f"answer to {offer_sdp}"
+
+    def tell(self, changed: Leg) -> None:
+        """The others in the room hear who is on their sections."""
+        for leg in self.live:
+            if leg.room == changed.room and leg is not changed and leg.heard is not None:
+                leg.heard(leg.slots())
 
     @property
     def live(self) -> list[Leg]:
         return [leg for leg in self.opened if leg.reason is None]
+
+    def of(self, publisher: str) -> list[Leg]:
+        return [leg for leg in self.live if leg.publisher == publisher]
 
 
 @dataclass
@@ -142,6 +237,7 @@ class Recorder:
     def __init__(self) -> None:
         self.told: list[tuple[Any, ...]] = []
         self.stored: list[tuple[str, str]] = []
+        self.frames: list[tuple[str, EncodedFrame]] = []  # whose, and which
         self.listeners: dict[str, Any] = {}
         self.begun: list[Mapping[str, Any]] = []
         self.refusal: Refusal | None = None
@@ -163,8 +259,9 @@ class Recorder:
     def sink(self, recording: str, participant: str) -> FrameSink:
         return Sink(self, recording, participant)
 
-    def take(self, recording: str, participant: str, _frame: EncodedFrame) -> None:
+    def take(self, recording: str, participant: str, frame: EncodedFrame) -> None:
         if recording in self._running:
+            self.frames.append((participant, frame))
             first = (recording, participant) not in self.stored
             self.stored.append((recording, participant))
             if first:
@@ -276,7 +373,9 @@ class Guest:
 class Place:
     """Everything over one folder."""
 
-    def __init__(self, folder: Path, store: Store, log: AuditLog, settings: Settings, publish: Any) -> None:
+    def __init__(
+        self, folder: Path, store: Store, log: AuditLog, settings: Settings, publish: Any, legs: Any = None
+    ) -> None:
         self.clock, self.store, self.log = SystemClock(), store, Log(log)
         self.config = Config()
         self.bus = Bus()
@@ -294,14 +393,16 @@ class Place:
         rest = {"verifying": verifying, "budget": budget, "post": self.outbox, "limits": limits, "clinic": "Clinic"}
         self.joining = Joining(**parts, **more, **rest)
         self.visits = VisitStore(store, self.fields)
-        self.legs, self.recorder, self.publish = Legs(), Recorder(), publish
+        self.legs, self.recorder, self.publish = legs or Legs(), Recorder(), publish
         self.live = self.live_again(settings)
         self.booking = Booking(
             BookingRooms(self.visits, self.links, self.people, self.outbox, self.log, self.bus, self.clock, self.config)
         )
         self.booking.end_through(self.live)
+        room: dict[str, Any] = {"bus": self.bus, "links": self.links}
+        self.guests = Guests(**parts, **room, sending=self.booking.sending, seen=self.booking.seen)
 
-    def live_again(self, settings: Settings, seats: Callable[[Sequence[str], str], bool] | None = None) -> LiveVisits:
+    def live_again(self, settings: Settings) -> LiveVisits:
         """The running visits as after a restart."""
         rooms = Neighbours(
             store=self.visits,
@@ -310,7 +411,6 @@ class Place:
             publish=self.publish,
             legs=self.legs,
             recorder=self.recorder,
-            seats=seats or (lambda there, role: role not in there),
             retention_days=_retention_days,
             touch_live=self.sessions.touch_live,
             clock=self.clock,
@@ -334,11 +434,18 @@ class Place:
         visit, issued = await self.booking.create(await self.caller(staff), asked)
         return visit, await self.guest(visit.id, issued.id, issued.token.reveal())
 
-    async def guest(self, visit: str, link: str, token: str) -> Guest:
+    async def guest(self, visit: str, link: str, token: str, *, details: bool = True) -> Guest:
         pre, _ = await self.joining.open(token, address="192.0.2.9", device="a phone")
         cookie, verified = await self.joining.verify(pre.reveal(), "blue-river-42")
-        await self.joining.details(cookie.reveal(), "at home", "+41 44 000 00 00")
+        if details:
+            await self.joining.details(cookie.reveal(), "at home", "+41 44 000 00 00")
         return Guest(visit, link, verified.participant, cookie.reveal())
+
+    async def invited(self, staff: Staff, visit: str, role: Any = "interpreter", name: str = GUEST) -> Guest:
+        """A guest who has passed the code, and was not asked where they are."""
+        asked = NewGuest(role, name, "guest@example.org", passcode="blue-river-42")
+        _, issued = await self.guests.invite(await self.caller(staff), visit, asked)
+        return await self.guest(visit, issued.id, issued.token.reveal(), details=False)
 
     async def caller(self, who: Staff | Guest) -> Caller:
         holder = self.sessions if isinstance(who, Staff) else self.joining
@@ -402,29 +509,38 @@ class Call:
             await asyncio.sleep(0)
 
     async def agreed(self) -> str:
-        """Both said yes; the recording is begun and everyone was asked for their leg."""
+        """Both said yes; the recording is begun."""
         await self.place.live.recording_ask(self.doctor, "treatment_record")
         await self.answer(self.doctor, "yes")
         await self.answer(self.patient, "yes")
         await self.settled()
-        recording: str = self.board.of(self.doctor.participant, "recording.open")[-1]["recording"]
+        recording: str = self.recording()["recording"]
         return recording
 
     async def recorded(self) -> str:
         """A frame of everybody is stored."""
         recording = await self.agreed()
         for here in (self.doctor, self.patient):
-            await self.place.live.recording_leg(here, "v=0")
+            await self.leg(here)
         self.send_frames()
         return recording
 
+    async def leg(self, here: Here, sdp: str = "v=0") -> Leg:
+        """A leg that is connected."""
+        await self.place.live.leg_offer(here, sdp)
+        leg = self.place.legs.of(here.participant)[-1]
+        leg.connect()
+        await self.settled()
+        return leg
+
     def send_frames(self) -> None:
         for leg in self.place.legs.live:
-            leg.sink.frame(EncodedFrame("audio", b"opus", 960, True, 0.0))
+            if leg.sink is not None:
+                leg.sink.frame(EncodedFrame("audio", b"opus", 960, True, 0.0))
 
 
 async def open_place(
-    folder: Path, databases: Databases, settings: Settings, publish: Any, stack: AsyncExitStack
+    folder: Path, databases: Databases, settings: Settings, publish: Any, stack: AsyncExitStack, legs: Any = None
 ) -> Place:
     store = await asyncio.to_thread(Store.open, await asyncio.to_thread(databases.of, folder))
     stack.push_async_callback(store.close)
@@ -438,7 +554,7 @@ async def open_place(
         limits=QUICK,
     )
     stack.push_async_callback(log.close)
-    place = Place(folder, store, log, settings, publish)
+    place = Place(folder, store, log, settings, publish, legs)
     await place.live.start()
     place.live.listen(place.bus)
     stack.push_async_callback(place.live.close)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,17 @@ import structlog
 from aiohttp import ClientResponse, ClientSession, CookieJar
 from aiohttp.test_utils import TestServer
 
+from signaling.rtc import MediaPort
+from signaling.turn import IceServers
 from telehealth.access import command_line
 from telehealth.app import ROOT, rooms_of
 from telehealth.clock import SystemClock
 from telehealth.config import Config
-from telehealth.house import House, open_house
+from telehealth.house import ENTROPY, House, open_house
 from telehealth.identity.hashing import Cost
 from telehealth.log import configure
+from telehealth.reach.room import Reach
+from telehealth.reach.trials import Trials
 from telehealth.web.metrics import Metrics
 from telehealth.web.server import RUNNER, make_app, site_of
 
@@ -85,13 +89,16 @@ def config(tmp_path: Path) -> Config:
 @pytest.fixture
 async def desk(config: Config) -> AsyncIterator[Desk]:
     async with open_house(config, SystemClock(), Cost(1, 64, 1)) as house:
-        app = make_app(rooms_of(house, Metrics(), {}, None), site_of(house.config, ROOT))
-        server = TestServer(app)
+        port = await MediaPort.open("127.0.0.1", 0, public_addresses=["127.0.0.1"], clock=house.clock)
+        reach = Reach(Trials(port, ENTROPY), IceServers(), (), house.clock)
+        rooms = replace(rooms_of(house, Metrics(), {}, None), reach=reach)
+        server = TestServer(make_app(rooms, site_of(house.config, ROOT)))
         await server.start_server(**RUNNER)
         try:
             yield Desk(house, server)
         finally:
             await server.close()
+            await port.close()
 
 
 async def refused(response: ClientResponse, status: int, code: str) -> dict[str, Any]:

@@ -171,7 +171,9 @@ def test_every_route_says_who_and_every_scope_is_a_known_one() -> None:
         assert route.scope is None or route.scope in SCOPES
         assert route.handler.__doc__
         if route.method != "GET" and route.who is Who.ANYONE:
-            assert route.tag in ("session", "users", "joining", "copies"), f"{route.path} changes something for anyone"
+            assert route.tag in ("session", "users", "joining", "copies", "connection"), (
+                f"{route.path} changes something for anyone"
+            )
 
 
 async def test_what_breaks_inside_is_answered_and_logged_by_type_alone(desk: Desk, logs: StringIO) -> None:

@@ -1,0 +1,1 @@
+"""Several servers as one: what goes between them, sealed, and sockets that one carries for another."""

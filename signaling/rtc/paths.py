@@ -1,0 +1,73 @@
+"""The ways between a leg and us: a far address at one of our UDP sockets, or one TCP connection."""
+
+import socket
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from signaling.rtc.leg import Leg
+
+Transport = Literal["udp", "tcp"]
+TRANSPORTS: tuple[Transport, ...] = ("udp", "tcp")
+RawAddress = tuple[str, int] | tuple[str, int, int, int]  # as sockets give it, by family
+
+
+class Path:
+    """One 5-tuple. Two are the same only if they are the same object; `leg` owns it once a check proved it."""
+
+    __slots__ = ("host", "kind", "leg", "port", "transport")
+
+    def __init__(self, transport: Transport, raw: RawAddress) -> None:
+        self.host = raw[0].partition("%")[0]  # without the zone of a link-local address
+        self.port = raw[1]
+        self.transport: Transport = transport
+        self.kind = transport + ("6" if ":" in self.host else "4")
+        self.leg: Leg | None = None
+
+    def send(self, datagram: bytes) -> bool:
+        """Send now or never; False if it could not go out."""
+        raise NotImplementedError
+
+    def keep(self) -> None:
+        """It was proven: what comes this way belongs to `leg` from now on."""
+        raise NotImplementedError
+
+    def drop(self) -> None:
+        """Nothing comes or goes this way any more."""
+        raise NotImplementedError
+
+
+class UdpPath(Path):
+    """A far address as seen by one of our sockets; until it is kept nobody remembers it."""
+
+    __slots__ = ("door", "raw")
+
+    def __init__(self, door: "UdpDoor", raw: RawAddress) -> None:
+        super().__init__("udp", raw)
+        self.door = door
+        self.raw = raw
+
+    def send(self, datagram: bytes) -> bool:
+        """A full socket buffer drops the datagram."""
+        try:
+            self.door.socket.sendto(datagram, self.raw)
+        except OSError:
+            return False
+        return True
+
+    def keep(self) -> None:
+        self.door.proven[self.raw] = self
+
+    def drop(self) -> None:
+        self.leg = None
+        self.door.proven.pop(self.raw, None)
+
+
+class UdpDoor:
+    """One UDP socket and the paths through it that are proven."""
+
+    __slots__ = ("main", "proven", "socket")
+
+    def __init__(self, udp: socket.socket) -> None:
+        self.socket = udp
+        self.main: UdpDoor = self  # the one that sends
+        self.proven: dict[RawAddress, UdpPath] = {}

@@ -1,0 +1,1 @@
+"""Which server runs which visit; the database decides."""
