@@ -64,6 +64,8 @@ MEANINGS: dict[str, Meaning] = {
     "visit.read": _row("rest", "read", "R", "session"),
     "link": _row("110113", "110137", "U", "iam"),
     "link.issue": _row("110113", "110137", "C", "iam"),
+    "guest.invite": _row("110113", "110137", "C", "iam"),
+    "guest.remove": _row("110113", "110137", "D", "iam"),
     "link.open": _row("110114", "110122", "E", "authentication"),
     "link.revoke": _row("110113", "110137", "D", "iam"),
     "code": _row("110113", "110137", "C", "iam"),

@@ -121,24 +121,33 @@ class Presence:
 
     async def admit(self, here: Here, participant: str, *, break_glass: bool, words: str | None) -> None:
         """Let somebody who waits into the call. Raises ClinicianOnly, NoSuchParticipant, WrongState, LogUnavailable."""
-        visit, rooms = self._visit, self._desk.rooms
+        visit = self._visit
         visit.clinician(here)
         person = visit.person(participant)
         async with visit.turn:
             after(PARTICIPANT, person.state, ParticipantStep.ADMIT)
             await self._admission_entered(here, person, break_glass, words)
             after(PARTICIPANT, person.state, ParticipantStep.ADMIT)
-            await self._flow.make_room()
-            now = rooms.clock.now()
-            await rooms.store.set_person(person.id, ParticipantState.ADMITTED, admitted_at=now)
-            state = after(VISIT, visit.row.state, VisitStep.BEGIN)
-            await rooms.store.change(visit.id, state=state)
-            person.state = after(PARTICIPANT, person.state, ParticipantStep.ADMIT)
-            person.since = now
-            visit.set_state(state)
-            self._flow.joined(person)
-            self._media.reconsider()
-            self._desk.tell(visit)
+            try:
+                await self._flow.make_room()
+                await self._let_in(person)
+            finally:
+                if not person.admitted:
+                    self._flow.nobody_came()
+
+    async def _let_in(self, person: Person) -> None:
+        """Raises WrongState for somebody who has gone meanwhile."""
+        visit, rooms = self._visit, self._desk.rooms
+        now = rooms.clock.now()
+        await rooms.store.set_person(person.id, ParticipantState.ADMITTED, admitted_at=now)
+        state = after(VISIT, visit.row.state, VisitStep.BEGIN)
+        await rooms.store.change(visit.id, state=state)
+        person.state = after(PARTICIPANT, person.state, ParticipantStep.ADMIT)
+        person.since = now
+        visit.set_state(state)
+        self._flow.joined(person)
+        self._media.reconsider()
+        self._desk.tell(visit)
 
     async def _admission_entered(self, here: Here, person: Person, break_glass: bool, words: str | None) -> None:
         actor = here.caller.actor()

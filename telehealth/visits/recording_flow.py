@@ -203,6 +203,12 @@ class RecordingFlow:
         if self.state.phase in CAPTURING:
             await self.run.hold_now("consent")
 
+    def nobody_came(self) -> None:
+        """Whoever it paused for went before they were in: with everybody's yes it goes on."""
+        consented = self.state.consent
+        if consented is not None and consented.standing is Standing.GIVEN:
+            self.run.clear("consent")
+
     def joined(self, person: Person) -> None:
         """Somebody was admitted while the question is open or the recording runs: they are asked too."""
         state = self.state

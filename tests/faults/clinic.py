@@ -163,11 +163,11 @@ class Clinic:
         items: list[dict[str, Any]] = self.admin.get("/api/v1/recordings")["items"]
         return items
 
-    def recording_in(self, state: str, seconds: float) -> dict[str, Any]:
-        """The one recording, once it is in that state."""
+    def recording_in(self, state: str, seconds: float, visit: str | None = None) -> dict[str, Any]:
+        """The one recording there is, or the one of that visit, once it is in that state."""
         deadline = time.monotonic() + seconds
         while True:
-            found = self.recordings()
+            found = [one for one in self.recordings() if visit in (None, one["visit"])]
             if len(found) == 1 and found[0]["state"] == state:
                 return found[0]
             assert time.monotonic() < deadline, (state, found)

@@ -33,7 +33,7 @@ async def test_a_recording_of_three_who_agreed_holds_three_cameras(clinic: Clini
         await call.film(cameras, lambda: all(c.sent >= n for c, n in zip(cameras, reached, strict=True)))
         await call.doctor.does("recording.stop")
         await call.doctor.does("end")
-        row = clinic.recording_in("sealed", 20)
+        row = clinic.recording_in("sealed", 20, call.visit.id)
         shown = clinic.admin.get(f"/api/v1/recordings/{row['id']}")
         assert sorted(track["role"] for track in shown["tracks"]) == ["clinician", "interpreter", "patient"]
         assert {track["participant"] for track in shown["tracks"]} == {wire.participant for wire in everybody}
@@ -53,7 +53,7 @@ async def test_a_pause_leaves_one_track_of_everybody(clinic: Clinic) -> None:
         await call.film(cameras, lambda: all(c.sent >= n for c, n in zip(cameras, reached, strict=True)))
         await call.doctor.does("recording.stop")
         await call.doctor.does("end")
-        row = clinic.recording_in("sealed", 20)
+        row = clinic.recording_in("sealed", 20, call.visit.id)
         tracks = clinic.admin.get(f"/api/v1/recordings/{row['id']}")["tracks"]
         assert sorted(track["role"] for track in tracks) == ["clinician", "patient"]
         assert all(track["milliseconds"] > 1000 for track in tracks)

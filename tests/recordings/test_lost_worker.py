@@ -71,9 +71,9 @@ async def test_a_killed_workers_room_is_back_and_its_recording_plays_from_before
     for speaker in speakers:
         seen = watch(live.webm(sealed, speaker.name))
         bright = film[speaker.name] is film[live.clinician]
-        assert len(seen.pictures) >= 30
+        assert len(seen.pictures) > 20  # more than either half shot: frames under way go with the worker
         assert all(abs(colour[0] - (145 if bright else 81)) <= 8 for _, colour in seen.pictures)
-        assert len(seen.sounds) >= 60
+        assert len(seen.sounds) > 40
 
 
 async def test_a_recorder_that_hears_of_frames_left_out_on_their_way_says_so_and_notes_the_gap(studio: Studio) -> None:

@@ -66,9 +66,16 @@ def test_a_password_is_no_part_of_the_address_of_redis(url: str) -> None:
 
 
 def test_redis_beyond_this_machine_needs_tls() -> None:
-    assert [wrong for wrong, _ in Redis(url="redis://10.0.0.9:6379").faults()] == [True]
-    assert [wrong for wrong, _ in Redis(url="rediss://10.0.0.9:6379").faults()] == [False]
-    assert [wrong for wrong, _ in Redis(url="redis://127.0.0.1:6379").faults()] == [False]
+    assert [said for wrong, said in Redis(url="redis://10.0.0.9:6379").faults() if wrong] == [
+        "redis.url must be rediss:// (TLS) beyond this machine"
+    ]
+    for url in ("rediss://10.0.0.9:6379", "redis://127.0.0.1:6379"):
+        assert not any(wrong for wrong, _ in Redis(url=url).faults())
+
+
+def test_a_server_among_several_needs_redis() -> None:
+    assert [said for wrong, said in Redis(node="a").faults() if wrong] == ["redis.node needs redis.url"]
+    assert not any(wrong for wrong, _ in Redis(url="redis://127.0.0.1:6379", node="a").faults())
 
 
 def lookup(purpose: str, text: str) -> bytes:

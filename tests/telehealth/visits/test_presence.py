@@ -274,6 +274,27 @@ async def test_a_clinician_who_left_while_they_came_back_is_in_the_call_with_the
     assert call.seen(call.doctor)["media"]["topology"] == "direct"
 
 
+async def test_a_recording_goes_on_when_whoever_was_being_admitted_has_gone(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = await place.in_call()
+    await call.recorded()
+    late = await place.enter(await place.invited(call.staff, call.visit), call.visit)
+    reached, go = await written(place, monkeypatch)
+    admitting = asyncio.create_task(place.live.admit(call.doctor, late.participant))
+    await reached.wait()
+    assert call.recording()["state"] == "paused"
+    leaving = asyncio.create_task(place.live.leave(late))
+    await call.settled()
+    go.set()
+    with pytest.raises(WrongState):
+        await admitting
+    await leaving
+    await call.settled()
+    assert place.recorder.told[-1] == ("resume",)
+    assert all(leg.sink is not None for leg in place.legs.live)
+
+
 async def test_a_patient_sees_nothing_of_the_patient_but_the_clinicians_name(place: Place) -> None:
     call = await place.in_call()
     shown = call.seen(call.patient)
