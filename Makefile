@@ -52,10 +52,10 @@ node_modules/.ready-dev: package-lock.json $(VENV)/.node
 partners: $(VENV)/.ready-dev node_modules/.ready-dev  ## what tests need: browsers and media tools, by apt-get where allowed
 	@sh tests/install-partners
 
-test: partners  ## everything, in ten minutes on two cores
+test: partners  ## everything, on two cores in some twenty minutes
 	@node --test tests/state/*.test.js
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not browser" -q
-	@$(BIN)/python -m pytest -m "browser and not slow" -q
+	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not slow and not browser" -q
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "browser and not slow" -q
 
 test-long: partners  ## the same code in full: N= and SEED= as wished
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -q
