@@ -15,7 +15,7 @@ from aiosmtpd.controller import Controller
 from playwright.sync_api import expect
 
 from tests.browser.clinic import Booked, Clinic
-from tests.stories.house import free_port
+from tests.partners.process import free_port
 
 pytestmark = pytest.mark.browser
 

@@ -1,6 +1,5 @@
 """Whole calls from networks that let little through: by TCP, by TURN with TLS, and with an address that changes."""
 
-import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ from tests.browser.looking import Looker
 from tests.browser.rebinding import Router
 from tests.browser.test_check import NO_UDP, TRUSTING, invited, ran, verdict
 from tests.partners.coturn import Coturn
-from tests.stories.house import free_port
+from tests.partners.process import free_port
 from tests.stories.people import Patient, Staff, chromium
 
 pytestmark = pytest.mark.browser
@@ -101,7 +100,7 @@ def _check_says_so(at: Clinic, browser: Browser) -> None:
 
 
 def test_an_address_that_changes_in_the_call_needs_no_new_sign_in_and_no_new_leg(tmp_path: Path) -> None:
-    port = free_port(socket.SOCK_DGRAM)
+    port = free_port()
     moved = {"MEDIA__HOST": "127.0.0.2", "MEDIA__PUBLIC_ADDRESSES": "127.0.0.1", "MEDIA__PORT": str(port)}
     with ExitStack() as stack:
         router = Router(("127.0.0.1", port), ("127.0.0.2", port))

@@ -9,7 +9,7 @@ import pytest
 from tests.browser.clinic import clinic, sees
 from tests.browser.rebinding import Router
 from tests.browser.test_turning import goes
-from tests.stories.house import free_port
+from tests.partners.process import free_port
 
 pytestmark = pytest.mark.browser
 
@@ -33,7 +33,7 @@ class Cable(Router):
 
 
 def test_a_leg_on_which_nothing_comes_is_restarted_and_the_call_goes_on(tmp_path: Path) -> None:
-    port = free_port(socket.SOCK_DGRAM)
+    port = free_port()
     settings = {
         "MEDIA__DIRECT": "never",
         "MEDIA__HOST": "127.0.0.2",

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -14,11 +15,17 @@ from pathlib import Path
 LONGEST = 30.0  # seconds a partner may take until it is ready
 
 
+_PORTS = range(20_000, 32_000)  # below those that the system gives to every connection that is opened
+
+
 def free_port() -> int:
-    """A TCP port on loopback that nobody listened on a moment ago."""
-    with socket.socket() as trying:
-        trying.bind(("127.0.0.1", 0))
-        return int(trying.getsockname()[1])
+    """A port on loopback that was free for TCP and UDP a moment ago."""
+    for port in random.SystemRandom().sample(_PORTS, 100):
+        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp, contextlib.suppress(OSError):
+            tcp.bind(("127.0.0.1", port))
+            udp.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no port is free")
 
 
 class Partner:

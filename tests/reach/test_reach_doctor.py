@@ -13,7 +13,8 @@ import pytest
 from signaling.rtc.probe import Destination, Probed
 from telehealth.commands.doctor_media import FAULTS, _finding, _kernel
 from telehealth.commands.run import main
-from tests.stories.house import House, free_port
+from tests.partners.process import free_port
+from tests.stories.house import House
 
 Doctor = Callable[..., tuple[int, dict[str, Any]]]
 
@@ -37,7 +38,7 @@ def doctor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 def two_ports() -> int:
     """A UDP port that is free, and so is the next."""
     while True:
-        port = free_port(socket.SOCK_DGRAM)
+        port = free_port()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as following, suppress(OSError):
             following.bind(("127.0.0.1", port + 1))
             return port

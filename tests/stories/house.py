@@ -15,13 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from tests.partners.process import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class House:
@@ -38,7 +34,7 @@ class House:
         self.folder = folder
         self.words = words
         self.main = main  # a module with the same command line, for builds that are wrong on purpose
-        self.port, self.media_port = free_port(), free_port(socket.SOCK_DGRAM)
+        self.port, self.media_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.lines: list[str] = []
         self.log = folder / "server.log"
