@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import ParamSpec
@@ -21,7 +22,7 @@ _FLOODS = frozenset({"media_quota", "forged_quota"})  # drops after which an add
 P = ParamSpec("P")
 
 
-class Edge:
+class Edge(ABC):
     """UDP sockets, TCP connections, and who owns which path. `MediaPort` adds the legs."""
 
     def __init__(self, datagrams: Sequence[socket.socket], clock: Clock) -> None:
@@ -37,13 +38,13 @@ class Edge:
         for door in self._udp:
             self._loop.add_reader(door.socket, self._drain, door)
 
+    @abstractmethod
     def guard(self, leg: Leg, act: Callable[P, None], *given: P.args, **named: P.kwargs) -> None:
         """Let a fault in one leg or its sink end that leg alone."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fail(self, leg: Leg, error: Exception) -> None:
         """End a leg for a fault that was caught elsewhere."""
-        raise NotImplementedError
 
     # What legs ask of their port.
 

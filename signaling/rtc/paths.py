@@ -1,6 +1,7 @@
 """The ways between a leg and us: a far address at one of our UDP sockets, or one TCP connection."""
 
 import socket
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -11,7 +12,7 @@ TRANSPORTS: tuple[Transport, ...] = ("udp", "tcp")
 RawAddress = tuple[str, int] | tuple[str, int, int, int]  # as sockets give it, by family
 
 
-class Path:
+class Path(ABC):
     """One 5-tuple. Two are the same only if they are the same object; `leg` owns it once a check proved it."""
 
     __slots__ = ("host", "kind", "leg", "port", "transport")
@@ -23,17 +24,17 @@ class Path:
         self.kind = transport + ("6" if ":" in self.host else "4")
         self.leg: Leg | None = None
 
+    @abstractmethod
     def send(self, datagram: bytes) -> bool:
         """Send now or never; False if it could not go out."""
-        raise NotImplementedError
 
+    @abstractmethod
     def keep(self) -> None:
         """It was proven: what comes this way belongs to `leg` from now on."""
-        raise NotImplementedError
 
+    @abstractmethod
     def drop(self) -> None:
         """Nothing comes or goes this way any more."""
-        raise NotImplementedError
 
 
 class UdpPath(Path):
