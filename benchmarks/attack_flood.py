@@ -10,24 +10,25 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyotp
 from aiohttp import ClientSession, TCPConnector
 
 from benchmarks.figure import Figure, measured, percentile, said, say, wished
 from benchmarks.pipe import ROOT
-from tests.faults.clinic import PASSWORD, Client, Clinic
+from tests.faults.clinic import PASSWORD, Answer, Client, Clinic
 from tests.faults.wire import Wire, raw_call
 from tests.stories.house import House
 
 FLOOD = 200  # sign-ins a second
 FLOODER = "203.0.113.66"
-PEOPLE = 8  # each with ten codes that work once
-EVERY = 2.0  # seconds between two sign-ins of others
+PEOPLE = 24  # each with ten codes that work once
+EVERY = 1.0  # seconds between two sign-ins of others
 CALM = 10.0  # seconds
 PROXIED = {"SERVER__TRUSTED_PROXIES": "127.0.0.1"}  # every client below has the address it names
 
@@ -37,6 +38,19 @@ class Person:
     login: str
     codes: list[str]
     device: str = ""
+
+
+class Elsewhere(Client):
+    """A browser behind an address of its own, as the proxy tells it."""
+
+    def __init__(self, house: House, address: str) -> None:
+        super().__init__(house)
+        self._address = address
+
+    def ask(
+        self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str | None] | None = None
+    ) -> Answer:
+        return super().ask(method, path, body, headers={"X-Forwarded-For": self._address, **(headers or {})})
 
 
 @dataclass
@@ -114,7 +128,7 @@ def _people(house: House, chance: random.Random) -> list[Person]:
         login = f"person{number}"
         body = {"login": login, "name": f"Person {number}", "role": "clinician"}
         token = clinic.admin.do("POST", "/api/v1/users", body)["enrolment_url"].partition("#")[2]
-        browser = Client(house)
+        browser = Elsewhere(house, f"192.0.2.{number + 1}")
         offer = browser.do("POST", "/api/v1/enrolment", {"token": token})
         done = {"token": token, "password": PASSWORD, "code": pyotp.TOTP(offer["totp_secret"]).now()}
         codes = browser.do("POST", "/api/v1/enrolment/finish", done)["recovery_codes"]

@@ -1,6 +1,7 @@
 """What revocation really ends, and how soon: sockets, media legs and playback grants of a real server.
 
-N rounds (200 in full), each another way to lose access; then 100 foreign or missing Origins. One JSON line per figure.
+N rounds (240 in full: 210 with sockets and legs), each another way to lose access; then 100 foreign or missing Origins.
+One JSON line per figure.
 """
 
 import asyncio
@@ -41,7 +42,7 @@ class Samples:
 
 def run(seed: int) -> Iterator[Figure]:
     """Every way to lose access, round and round; then strangers' pages."""
-    rounds = wished(200)
+    rounds = wished(240)
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as name, House(Path(name), _SETTINGS) as house:
         found, opened = asyncio.run(_attack(Known(house), rounds))
     for kind, samples in (("", found.all), ("_sockets", found.sockets), ("_legs", found.legs)):

@@ -82,11 +82,11 @@ class Server:
         return {"faults": faults + lost, "pictures": pictures}
 
 
-async def main(folder: Path) -> None:
+async def main(folder: Path, compiled: bool) -> None:
     harden_process()
     clock = SystemClock()
     async with open_clinic(folder, clock) as clinic:
-        port = await MediaPort.open("127.0.0.1", 0, public_addresses=["127.0.0.1"], clock=clock)
+        port = await MediaPort.open("127.0.0.1", 0, public_addresses=["127.0.0.1"], clock=clock, compiled=compiled)
         gc.collect()
         gc.freeze()  # as the server does once it is up
         try:
@@ -96,4 +96,4 @@ async def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2:] != ["python"]))

@@ -15,6 +15,7 @@ from benchmarks.pipe import serve
 from signaling.rtc import Leg, MediaPort
 from telehealth.clock import SystemClock
 from telehealth.keys.process import harden_process
+from telehealth.memory import hoard_nothing
 from telehealth.store.engine import READERS
 
 _THREADS = 6  # of the event loop's own executor
@@ -119,6 +120,7 @@ async def _fill(clinic: Clinic) -> None:
 
 async def main(folder: Path) -> None:
     harden_process()
+    hoard_nothing()
     clock = SystemClock()
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
     async with open_clinic(folder, clock) as clinic:

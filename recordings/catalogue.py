@@ -1,19 +1,20 @@
 """The catalogue: which recordings and files there are, in SQL. One transaction per method decides every race."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import asdict, fields
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
+from sqlalchemy import and_, delete, insert, or_, select, update
 from sqlalchemy.engine import RowMapping
 
+from recordings.found import conditions
 from recordings.partners import FileKind, FinishedFile, KeyedFile, file_name
 from recordings.rows import FileAt, Filter, GrantRow, Page, RecordingRow, RetentionRule, StoredFile, TrackFacts
 from telehealth.access import Kind, Object
 from telehealth.errors import NotFound
 from telehealth.store import care
-from telehealth.store.engine import Store
+from telehealth.store.engine import Connection, Store
 from telehealth.store.tables import files, grants, recordings, retention_rules
 from telehealth.store.upsert import insert as upsert
 
@@ -25,8 +26,13 @@ _GRANT_NAMES = (("recording", "recording_id"), ("user", "user_id"), ("size", "by
 class Catalogue:
     """Owns the rows of recordings, files, grants and retention rules; a `FileLedger` for capture and sealing."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, guard: Callable[[Connection], Awaitable[None]] | None = None) -> None:
         self._store = store
+        self._guard = guard  # asked in the transaction of single writes
+
+    def guarded(self, guard: Callable[[Connection], Awaitable[None]]) -> "Catalogue":
+        """The same, for whoever may write only while `guard` raises nothing."""
+        return Catalogue(self._store, guard)
 
     # Recordings
 
@@ -52,7 +58,7 @@ class Catalogue:
 
     async def find(self, wanted: Filter, limit: int, after: str | None) -> Page:
         """One page, newest first; an unknown cursor gives an empty page."""
-        query = select(recordings).where(*_conditions(wanted))
+        query = select(recordings).where(*conditions(wanted))
         if after is not None:
             mark = select(recordings.c.started_at).where(recordings.c.id == after).scalar_subquery()
             same = and_(recordings.c.started_at == mark, recordings.c.id < after)
@@ -237,23 +243,9 @@ class Catalogue:
     async def _write(self, statement: Any) -> int:
         """Run one statement in its own transaction; how many rows it touched."""
         async with self._store.begin() as connection:
+            if self._guard is not None:
+                await self._guard(connection)
             return int((await connection.execute(statement)).rowcount)
-
-
-def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
-    columns = recordings.c
-    pairs: list[tuple[object, Callable[[Any], ColumnElement[bool]]]] = [
-        (wanted.since, columns.started_at.__ge__),
-        (wanted.until, columns.started_at.__lt__),
-        (wanted.clinician, columns.clinician_id.__eq__),
-        (wanted.visit, columns.visit_id.__eq__),
-        (wanted.patient, columns.patient_lookup.__eq__),
-        (wanted.state, columns.state.__eq__),
-    ]
-    found = [condition(value) for value, condition in pairs if value is not None]
-    if wanted.reach is not None:
-        found.append(care.within(wanted.reach, columns.clinician_id, columns.visit_id))
-    return found
 
 
 def _recording(row: RowMapping) -> RecordingRow:

@@ -1,6 +1,6 @@
 """Deletions in SQL: where a hold and a deletion race, and where requests, parts and certificates are kept."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from sqlalchemy.engine import RowMapping
 from recordings.catalogue import BEING_DELETED, RECORDING_NAMES, named
 from recordings.rows import PartRow, RecordingRow, RequestRow
 from telehealth.store.engine import Connection, Store
-from telehealth.store.tables import deletion_requests, destroyed_parts, files, recordings
+from telehealth.store.tables import deletion_requests, destroyed_parts, files, nodes, recordings
 
 LEAVING = "leaving"  # a file whose key is about to be destroyed while its recording lives
 _NAMES = (("recording", "recording_id"), ("participant", "participant_id"))
@@ -30,8 +30,9 @@ class Decision:
 class DeletionStore:
     """One transaction per method decides every race."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, node: Callable[[], str | None] = lambda: None) -> None:
         self._store = store
+        self._node = node  # this life of the server among several
 
     # Whole recordings
 
@@ -40,10 +41,16 @@ class DeletionStore:
     ) -> bool:
         """Begin to delete it if nothing holds it, it is in one of `sources`, and the request decided is open.
 
-        All of that or nothing: the transaction that a hold races with.
+        All of that or nothing: the transaction that a hold races with. What another living server captures or seals is
+        not deleted under its hands.
         """
-        fit = and_(recordings.c.id == recording, recordings.c.state.in_(tuple(sources)), recordings.c.held_at.is_(None))
-        change = update(recordings).where(fit).values(state="deleting", **values)
+        alive = select(nodes.c.id).where(nodes.c.ended_at.is_(None))
+        whose = recordings.c.node
+        free = or_(whose.is_(None), whose == self._node(), whose.not_in(alive))
+        fit = and_(
+            recordings.c.id == recording, recordings.c.state.in_(tuple(sources)), recordings.c.held_at.is_(None), free
+        )
+        change = update(recordings).where(fit).values(state="deleting", node=None, **values)
         async with self._store.begin() as connection:
             if not await _undecided(connection, decision):
                 return False

@@ -16,6 +16,7 @@ from recordings.refusals import DiskFull, KeysUnavailable
 from recordings.sealer import Sealer
 from recordings.states import State
 from recordings.tasks import Tasks
+from recordings.tenurestore import TakenOver, TenureStore
 from recordings.track import RecorderTooSlow
 from recordings.vault.store import Vault, VaultFailed, VaultFull
 from telehealth.audit.actions import Action
@@ -60,6 +61,7 @@ class Recorder:
         vault: Vault,
         sealer: Sealer,
         claims: Claims,
+        tenure: TenureStore,
         tasks: Tasks,
         clock: Clock,
         rhythm: Rhythm,
@@ -70,6 +72,7 @@ class Recorder:
         self._vault = vault
         self._sealer = sealer
         self._claims = claims
+        self._tenure = tenure
         self._tasks = tasks
         self._clock = clock
         self._rhythm = rhythm
@@ -117,6 +120,7 @@ class Recorder:
                     retention_class=retention_class,
                     started_at=self._clock.now(),
                     facts=known,
+                    node=self._tenure.node,
                 )
                 people = [party.participant for party in parties]
                 capture = await self._started(recording, visit, retention_class, people, ask_key)
@@ -172,7 +176,7 @@ class Recorder:
                 people,
                 keys=self._keys,
                 vault=self._vault,
-                ledger=NotedLedger(self._catalogue, self._log, self._tasks, recording, visit),
+                ledger=NotedLedger(self._guarded(recording), self._log, self._tasks, recording, visit),
                 clock=self._clock,
                 on_first_stored=lambda participant: self._stored(recording, participant),
                 on_fault=lambda participant, fault: self._faulted(recording, participant, fault),
@@ -197,6 +201,9 @@ class Recorder:
             abandoning = self._tasks.start(step, f"abandon {recording}")
             await asyncio.wait({abandoning}, timeout=_ABANDONED_WITHIN)  # else it goes on by itself
             raise
+
+    def _guarded(self, recording: str) -> Catalogue:
+        return self._catalogue.guarded(self._tenure.guard(recording))
 
     async def _abandon(self, recording: str) -> None:
         """Leave nothing of a recording that never began; can be repeated."""
@@ -245,10 +252,11 @@ class Recorder:
         self._sealer.start(live.id, live.listener.sealed)
 
     async def _note_end(self, live: _Live, result: CaptureResult) -> None:
-        for part in result.parts:
-            state = {"state": "ended"} if part.complete else {}
-            counts = {"segments": part.segments, "bytes": part.octets}
-            await self._catalogue.change_file(part.row.file_id, **counts, **state)
+        try:
+            await self._note_parts(live.id, result)
+        except TakenOver:  # whoever has it made of its files what could be made
+            _log.error("recording.taken_over", recording=live.id)
+            return
         broken = result.broken is not None
         reason = DiskFull.code if result.broken == VaultFull.code else result.broken or result.reason
         if not live.end_entered:
@@ -265,6 +273,13 @@ class Recorder:
             stopped_at=result.ended_at,
             facts=facts.ended(live.facts, result.cut, rfc3339(result.ended_at)),
         )
+
+    async def _note_parts(self, recording: str, result: CaptureResult) -> None:
+        catalogue = self._guarded(recording)
+        for part in result.parts:
+            state = {"state": "ended"} if part.complete else {}
+            counts = {"segments": part.segments, "bytes": part.octets}
+            await catalogue.change_file(part.row.file_id, **counts, **state)
 
     async def _enter(self, live: _Live, action: Action, detail: dict[str, Code]) -> None:
         await self._log.enter_closing(_entry(live, action, detail))

@@ -110,6 +110,7 @@ class RecordingRow:
     delete_approved_by: str | None
     delete_asked_at: datetime | None
     facts: Mapping[str, Any]
+    node: str | None = None  # the life of the server that captures or seals it, among several
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from recordings.recover import AlreadySealed, Kept, recover
 from recordings.rows import RecordingRow
 from recordings.states import State
 from recordings.tasks import Tasks
+from recordings.tenurestore import TenureStore
 from recordings.vault.home import VaultAway
 from recordings.vault.store import Vault
 from telehealth.audit.actions import Action
@@ -33,14 +34,6 @@ _WAITING = (State.SEALING, State.INTERRUPTED)
 _BROKEN_OFF = (State.CAPTURING, State.PAUSED)
 
 
-Theirs = Callable[[str], bool]
-
-
-def _nobodys(_visit: str) -> bool:
-    """There is no other server."""
-    return False
-
-
 class Sealer:
     """Owns the way from `sealing` or `interrupted` to `sealed`."""
 
@@ -52,6 +45,7 @@ class Sealer:
         vault: Vault,
         holds: Holds,
         claims: Claims,
+        tenure: TenureStore,
         tasks: Tasks,
         clock: Clock,
     ) -> None:
@@ -61,6 +55,7 @@ class Sealer:
         self._vault = vault
         self._holds = holds
         self._claims = claims
+        self._tenure = tenure
         self._tasks = tasks
         self._clock = clock
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -70,20 +65,21 @@ class Sealer:
         """Seal it in the background; `told` is called once it can be played."""
         self._tasks.start(self._until_sealed(recording, told), f"seal {recording}")
 
-    async def recover_all(self, theirs: Theirs = _nobodys) -> int:
-        """At start: mark what a kill broke off, and seal all that is not sealed; how many recordings that is.
+    async def recover_all(self) -> int:
+        """Mark what a kill broke off, and seal all that is not sealed; how many recordings that is.
 
-        `theirs`: whether a visit's recordings are another server's.
+        Only what nobody living captures or seals, here or on another server.
         """
-        for row in await self._catalogue.in_states(_BROKEN_OFF, limit=100_000):
-            if row.id not in self._claims and not theirs(row.visit):
+        found = await self._catalogue.in_states((*_BROKEN_OFF, *_WAITING), limit=100_000)
+        rows = [row for row in found if row.id not in self._claims and await self._tenure.claim(row.id)]
+        for row in rows:
+            if row.state in _BROKEN_OFF:
                 await self._enter(row, Action.RECORDING_INTERRUPT, {"reason": "server_stopped"})
                 values = {"interrupted": True, "stop_reason": "server_stopped"}
                 await self._catalogue.move(row.id, _BROKEN_OFF, State.INTERRUPTED, **values)
-        waiting = await self._catalogue.in_states(_WAITING, limit=100_000)
-        rows = [row for row in waiting if row.id not in self._claims and not theirs(row.visit)]
         for row in rows:
-            await self._enter(row, Action.RECORDING_RECOVER, {"state": row.state})
+            state = State.INTERRUPTED if row.state in _BROKEN_OFF else row.state
+            await self._enter(row, Action.RECORDING_RECOVER, {"state": state})
             self.start(row.id)
         return len(rows)
 
@@ -136,10 +132,11 @@ class Sealer:
 
     async def _seal(self, recording: str) -> None:
         row = await self._catalogue.recording(recording)
-        if row.state not in _WAITING:
+        if row.state not in _WAITING or not await self._tenure.claim(recording):
             return
         await self._vault.free_bytes()  # raises VaultAway: captures that are out of sight are not sealed empty
-        ledger = NotedLedger(self._catalogue, self._log, self._tasks, row.id, row.visit)
+        guarded = self._catalogue.guarded(self._tenure.guard(recording))
+        ledger = NotedLedger(guarded, self._log, self._tasks, row.id, row.visit)
         day = row.started_at.date()
         place = Place(row.id, day, row.retention_class, self._vault, self._keys, ledger, self._clock)
         files = await self._catalogue.files_of(row.id)
@@ -152,7 +149,7 @@ class Sealer:
             "interrupted": manifest.interrupted,
         }
         await self._enter(row, Action.RECORDING_SEAL, detail)  # first: killed before the move, it stands there twice
-        await self._catalogue.move(row.id, _WAITING, State.SEALED, **self._totals(row, manifest))
+        await self._catalogue.move(row.id, _WAITING, State.SEALED, node=None, **self._totals(row, manifest))
         await self._holds.follow(await self._catalogue.recording(row.id))
 
     def _totals(self, row: RecordingRow, manifest: Manifest) -> Mapping[str, object]:

@@ -1,7 +1,7 @@
 """The recordings room: everything the visits, the pages and the command line ask of recordings."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -36,17 +36,18 @@ def _nobody(_recording: str, _participant: str) -> None:
 class RecordingService(Wired):
     """Made by its owner on a running loop; `start` once, `close` last. All methods are called on the event loop."""
 
-    async def start(self, elsewhere: Collection[str] | None = None) -> None:
+    async def start(self, node: str | None = None, *, alone: bool = True) -> None:
         """Bring what a kill left to its end: grants, and in the background deletions and seals.
 
-        `elsewhere`: with other servers beside this one, the visits that run there. Grants, exports and deletions may
+        `node`: this life of the server among several; `alone`: no other lives. Else grants, exports and deletions may
         be theirs, too, and are left alone.
         """
-        if elsewhere is None:
+        self._tenure.node = node
+        if alone:
             await self._playback.close_stale()
             await self.exports.start()
-        await self.recover_all((elsewhere or frozenset()).__contains__)
-        if elsewhere is None:
+        await self.recover_all()
+        if alone:
             self._finishing = self._tasks.start(self.finish_deletions(), "finish deletions")
         self._ticker = asyncio.create_task(self._rounds.every(_GRANT_TICK, self._playback.expire, "grants"))
 
@@ -222,12 +223,9 @@ class RecordingService(Wired):
 
     # Rounds
 
-    async def recover_all(self, theirs: Callable[[str], bool] | None = None) -> int:
-        """Seal, in the background, all that a kill left unsealed; how many recordings that is.
-
-        `theirs`: whether a visit's recordings are another server's.
-        """
-        return await self._sealer.recover_all(*([theirs] if theirs else []))
+    async def recover_all(self) -> int:
+        """Seal, in the background, all that a kill left unsealed and no living server has; how many recordings."""
+        return await self._sealer.recover_all()
 
     async def finish_deletions(self) -> int:
         """Go on with deletions that a kill interrupted, of parts too; how many were completed."""

@@ -20,6 +20,7 @@ from recordings.scrub import Scrub
 from recordings.sealer import Sealer
 from recordings.settings import Settings
 from recordings.tasks import Tasks
+from recordings.tenurestore import TenureStore
 from recordings.vault.store import Vault
 from recordings.views import NamesOf, Views
 from telehealth.audit.log import AuditLog
@@ -54,6 +55,7 @@ class Wired:
         self._vault = vault
         self._keys = keys
         claims = Claims()
+        self._tenure = tenure = TenureStore(store)
         self._tasks = Tasks()
         self._rounds = Rounds()
         self._ticker: asyncio.Task[None] | None = None
@@ -62,12 +64,13 @@ class Wired:
         self._certifier = Certifier(certificate_key, CopyAges(settings.backup_days, settings.provider_days))
         self._rules = Rules(self.catalogue, log, clock, settings.rule)
         self._holds = Holds(self.catalogue, keys, log, fields, clock)
-        deletions = DeletionStore(store)
+        deletions = DeletionStore(store, lambda: tenure.node)
         self._views = Views(self.catalogue, deletions, self._rules, self._holds, names_of, fields, clock)
         self._playback = Playback(self.catalogue, keys, log, vault, clock, settings.grant_seconds)
-        self._sealer = Sealer(self.catalogue, keys, log, vault, self._holds, claims, self._tasks, clock)
+        self._sealer = Sealer(self.catalogue, keys, log, vault, self._holds, claims, tenure, self._tasks, clock)
         rhythm = Rhythm(flush=settings.flush_seconds, least_free=settings.least_free_bytes)
-        self._recorder = Recorder(self.catalogue, keys, log, vault, self._sealer, claims, self._tasks, clock, rhythm)
+        sealer = self._sealer
+        self._recorder = Recorder(self.catalogue, keys, log, vault, sealer, claims, tenure, self._tasks, clock, rhythm)
         self._destroying = Destroying(
             *(self.catalogue, deletions, keys, log, vault, self._playback, self._rules, self._holds, fields),
             *(self._certifier, clock, claims, self._sealer.manifest, quorum or Alone(), self._views),

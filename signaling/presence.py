@@ -1,12 +1,12 @@
 """Which sockets are open, whose they are, and what still waits to be sent over each."""
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from signaling.flag import Flag
 from telehealth.access import Caller
 from telehealth.limits.bucket import TokenBucket
 from telehealth.log import get_logger
@@ -46,12 +46,12 @@ class Socket:
     bucket: TokenBucket
     abort: Callable[[], None]
     here: Any = None
-    waiting: deque[Event] = field(default_factory=deque)
-    woken: asyncio.Event = field(default_factory=asyncio.Event)
+    waiting: list[Event] = field(default_factory=list)  # a short one: thousands of sockets are open, and wait
+    woken: Flag = field(default_factory=Flag)
     closing: bool = False
     for_good: bool = True
     answering: int = 0  # events of its own that have no answer yet
-    answered: asyncio.Event = field(default_factory=asyncio.Event)
+    answered: Flag = field(default_factory=Flag)
     writer: asyncio.Task[None] | None = None
     still: Callable[[], Awaitable[object]] | None = None
     far: str | None = None
@@ -68,7 +68,7 @@ class Socket:
         if self.closing:
             return True
         if event in WHOLE:
-            self.waiting = deque(other for other in self.waiting if other[0] != event)
+            self.waiting = [other for other in self.waiting if other[0] != event]
         if len(self.waiting) >= MOST_WAITING:
             return False
         self.waiting.append((event, payload))
@@ -223,7 +223,7 @@ class Sockets:
             raise RuntimeError("sockets have no carrier")
         while True:
             while socket.waiting:
-                event, payload = socket.waiting.popleft()
+                event, payload = socket.waiting.pop(0)
                 if not socket.closing:
                     await carrier.carry(socket.sid, event, payload)
                 else:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
 import socketio
-from aiohttp import WSMsgType, web
+from aiohttp import web
 from engineio import AsyncServer as Engine
 from socketio.packet import BINARY_ACK, BINARY_EVENT, Packet
 
@@ -15,18 +15,15 @@ from signaling.namespace import NAME, VisitNamespace
 from signaling.ports import Elsewhere, Live
 from signaling.presence import Sockets
 from signaling.turn import IceServers
+from signaling.wire import LARGEST_MESSAGE, PING_EVERY, PING_PATIENCE, Outgoing, PlainWebSocket
 from telehealth.clock import Clock
-from telehealth.limits.bucket import TokenBucket
 from telehealth.log import get_logger
 
 log = get_logger(__name__)
 
 PATH: Final = "/socket.io/"
-LARGEST_MESSAGE: Final = 128 * 1024
 MOST_SOCKETS: Final = 6_000  # two thousand visits, and everybody who watches a day
-JOIN_SECONDS: Final = 10.0  # an open connection that asks for nothing is closed after that
 FRAMES: Final = (2.0, 2.5)  # times the limit for events, a second and at once: whatever else a client may send
-_PING_EVERY, _PING_PATIENCE = 8, 6  # seconds: a dead connection is noticed within their sum
 
 _QUIET: Final = logging.getLogger("signaling.library")
 _QUIET.setLevel(logging.CRITICAL + 1)  # the libraries log what strangers send; we answer and count instead
@@ -49,7 +46,10 @@ class OwnedEngine(Engine):  # type: ignore[misc]  # the library ships no types
         super().__init__(*args, **options)
         self._owned: set[asyncio.Task[Any]] = set()
         drivers: dict[str, Any] = vars(self)["_async"]
-        self._async = drivers | {"websocket": PlainWebSocket}
+        self._async = drivers | {"websocket": PlainWebSocket, "translate_request": _environ}
+
+    def create_queue(self, *_args: Any, **_named: Any) -> Outgoing:
+        return Outgoing()
 
     def start_background_task(
         self, target: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **named: Any
@@ -66,60 +66,15 @@ class OwnedEngine(Engine):  # type: ignore[misc]  # the library ships no types
         await asyncio.gather(*self._owned, return_exceptions=True)
 
 
-PACKETS: Final = frozenset("123456")  # Engine.IO 4 packet types; the engine raises on anything else
-
-
-class PlainWebSocket:
-    """What the engine writes to and reads from: uncompressed, bounded in size and rate, text only."""
-
-    def __init__(self, handler: Callable[["PlainWebSocket"], Coroutine[Any, Any, None]], server: Any) -> None:
-        self._handler = handler
-        self._clock: Clock = server.clock
-        self._socket = web.WebSocketResponse(max_msg_size=LARGEST_MESSAGE, compress=False, timeout=2.0, autoping=False)
-        self._bucket = TokenBucket(server.frames, self._clock.steady())
-        self._opened = self._clock.steady()
-        self._environ: dict[str, Any] = {}
-        self._over = asyncio.Event()
-
-    async def __call__(self, environ: dict[str, Any]) -> web.WebSocketResponse:
-        self._environ = environ
-        environ["telehealth.wire"] = self
-        await self._socket.prepare(environ["aiohttp.request"])
-        await self._handler(self)
-        return self._socket
-
-    async def close(self) -> None:
-        self._over.set()
-        await self._socket.close()
-
-    async def send(self, message: str) -> None:
-        await self._socket.send_str(message)
-
-    async def drained(self, queue: asyncio.Queue[Any]) -> None:
-        """Wait until the engine has taken and begun to send all of its queue, or nothing can be sent any more."""
-        waits = [asyncio.ensure_future(queue.join()), asyncio.ensure_future(self._over.wait())]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
-
-    async def wait(self) -> str:
-        """The next text frame. Raises OSError when there will be none."""
-        left = self._opened + JOIN_SECONDS - self._clock.steady()
-        try:
-            async with asyncio.timeout(None if "telehealth.joined" in self._environ else left):
-                message = await self._socket.receive()
-        except BaseException:
-            self._over.set()
-            raise
-        await asyncio.sleep(0)  # frames that came together: everybody else has a turn between any two
-        text: str = message.data if message.type is WSMsgType.TEXT else ""
-        if text[:1] not in PACKETS or not self._bucket.take(self._clock.steady()):
-            self._over.set()
-            raise OSError
-        return text
+def _environ(request: web.Request) -> dict[str, Any]:
+    """What the engine and the namespace ask of a handshake; it is kept as long as the socket lives."""
+    return {
+        "REQUEST_METHOD": request.method,
+        "QUERY_STRING": request.query_string,
+        "HTTP_CONNECTION": request.headers.get("Connection", ""),
+        "HTTP_UPGRADE": request.headers.get("Upgrade", ""),
+        "aiohttp.request": request,
+    }
 
 
 class _Server(socketio.AsyncServer):  # type: ignore[misc]  # the library ships no types
@@ -153,8 +108,8 @@ class SignallingServer:
             allow_upgrades=False,
             max_http_buffer_size=LARGEST_MESSAGE,
             http_compression=False,
-            ping_interval=_PING_EVERY,
-            ping_timeout=_PING_PATIENCE,
+            ping_interval=PING_EVERY,
+            ping_timeout=PING_PATIENCE,
             monitor_clients=False,  # every socket's own reading notices a lost peer
             cors_allowed_origins=[],  # the check is ours, see `handle`
             cors_credentials=False,
@@ -207,9 +162,9 @@ class SignallingServer:
             await plain.close()
 
     async def _drained(self, eio_sid: str | None) -> None:
-        wire, plain = self._server.eio.sockets.get(eio_sid), self._plain(eio_sid)
-        if wire is not None and plain is not None:
-            await plain.drained(wire.queue)
+        plain = self._plain(eio_sid)
+        if plain is not None and eio_sid in self._server.eio.sockets:
+            await plain.drained()
 
     def _plain(self, eio_sid: str | None) -> PlainWebSocket | None:
         plain: PlainWebSocket | None = self._server.environ.get(eio_sid, {}).get("telehealth.wire")

@@ -22,11 +22,15 @@ from telehealth.commands.run import in_house
 from telehealth.config import Config
 from telehealth.demo import Demo
 from telehealth.house import House, open_house
+from telehealth.identity.hashing import Cost
 from telehealth.keys.process import harden_process
 from telehealth.log import get_logger
+from telehealth.memory import hoard_nothing
+from telehealth.nodes.logs import ServerLogs
 from telehealth.sections import Server
 from telehealth.stopping import Stop
 from telehealth.visiting import open_visiting
+from telehealth.visits.namesakes import Namesakes
 from telehealth.visits.texts import languages
 from telehealth.web.dispatch import ROOMS
 from telehealth.web.headers import security_headers
@@ -60,6 +64,7 @@ async def run(config: Config, greet: Callable[[Greeting], None], clock: Clock | 
     Raises WorkerDied when a part ended by itself, a Refusal or OSError when it cannot start.
     """
     harden_process()
+    hoard_nothing()
     stop = Stop()
     with stop.listening():
         async with open_server(config, clock or SystemClock()) as server:
@@ -108,14 +113,17 @@ class RunningServer:
 
 
 @asynccontextmanager
-async def open_server(config: Config, clock: Clock) -> AsyncIterator[RunningServer]:
-    """Everything, taking visitors; on the way out recordings are sealed before the log closes."""
+async def open_server(config: Config, clock: Clock, cost: Cost | None = None) -> AsyncIterator[RunningServer]:
+    """Everything, taking visitors; on the way out recordings are sealed before the log closes.
+
+    `cost`: of a password hash, as in `open_house`.
+    """
     async with AsyncExitStack() as stack:
         listening = bind(config)
         stack.callback(listening.close)
         config = _with_port(config, listening)
         tls = await asyncio.to_thread(tls_context, config)
-        house = await stack.enter_async_context(open_house(config, clock))
+        house = await stack.enter_async_context(open_house(config, clock, cost))
         await house.log.enter(_entry(Action.SERVER_START, config))
         stack.push_async_callback(house.log.enter_closing, _entry(Action.SERVER_STOP, config))
         workers = Workers()
@@ -185,7 +193,7 @@ def rooms_of(house: House, metrics: Metrics, checks: Mapping[str, Check], demo: 
         origins=our_origins(config),
         metrics=metrics,
         log=house.log,
-        fields=house.base.fields,
+        namesakes=Namesakes(house.base.store, house.base.fields),
         people=identity.people,
         enrolment=identity.enrolment,
         sign_in=identity.sign_in,
@@ -218,4 +226,5 @@ def rooms_of(house: House, metrics: Metrics, checks: Mapping[str, Check], demo: 
         contract=encoded(ROUTES, VERSION),
         demo=demo,
         languages=languages(),
+        server_logs=ServerLogs(house.base.store, config.redis.node),
     )

@@ -294,7 +294,7 @@ def _identity(
     people = People(**sealed, bus=base.bus, entropy=ENTROPY)
     keyed = {**sealed, "sessions": sessions, "entropy": ENTROPY, "site": site_of(config)}
     sign_in = SignIn(**sealed, hasher=hasher, sessions=sessions)
-    rules = PasswordRules(config.sessions.breached_passwords)
+    rules = PasswordRules(config.sessions.breached_passwords, config.server.clinic_name)
     sso = sso_of({**sealed, "sessions": sessions}, provider, sign_in, base.bus, ENTROPY, config.sessions)
     return Identity(
         people=people,
@@ -320,6 +320,7 @@ def _identity(
             limits=config.visits,
             entropy=ENTROPY,
             clinic=config.server.clinic_name,
+            language=config.server.language,
             fence=fence,
         ),
         lost=LostLinks(**sealed, post=outbox, fence=fence, limits=config.visits, entropy=ENTROPY, config=config),

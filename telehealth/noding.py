@@ -1,7 +1,8 @@
 """This server among several behind one Redis, wired; nothing of it where it is the only one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -35,7 +36,7 @@ class Live(Home, Protocol):
 class Recorded(Protocol):
     """The recordings room."""
 
-    async def recover_all(self, theirs: Callable[[str], bool] | None = None) -> int: ...
+    async def recover_all(self) -> int: ...
 
 
 @dataclass(slots=True)
@@ -62,11 +63,6 @@ class Noding:
     def tell_today(self, clinician: str) -> None:
         self.together.tell_today(clinician)
 
-    async def elsewhere(self) -> Collection[str] | None:
-        """The visits that other servers run; None where no other server lives."""
-        found = await self.registry.elsewhere()
-        return found if self.registry.others else None
-
     def serve(
         self, answer: Callable[[str, str, Any], Awaitable[dict[str, Any]]], live: Live, recorded: Recorded
     ) -> None:
@@ -74,13 +70,12 @@ class Noding:
         self.live = live
         self.together.serve(answer, live)
 
-        async def take_over(node: str) -> None:
-            held = frozenset(await self.registry.held_by(node))
+        async def take_over() -> None:
             await live.take_up_all()
             if self.registry.leads:
-                await recorded.recover_all(lambda visit: visit not in held)
+                await recorded.recover_all()
 
-        self.registry.on_death(lambda node: live.chores.start(take_over(node), "node.take_over"))
+        self.registry.on_death(lambda _node: live.chores.start(take_over(), "node.take_over"))
 
     def workers(self) -> list[Work]:
         """Long-running tasks, by name."""
@@ -146,7 +141,8 @@ async def open_noding(
         return
     secret = await base.keyring.secret("nodes")
     password = await asyncio.to_thread(read_secret, settings.password_file) if settings.password_file else None
-    registry = Registry(base.store, base.clock, settings.node, base.draining, beat=beat, lease=lease)
+    address = f"{socket.gethostname()}:{base.config.server.port}"
+    registry = Registry(base.store, base.clock, settings.node, base.draining, address=address, beat=beat, lease=lease)
     events = base.config.limits.rate("socket").times(*FROM_AFAR)
     together = Together(Rooms(registry, sockets, base.bus, base.clock, policy, events))
     carriage = await asyncio.to_thread(RedisCarriage, settings, password)

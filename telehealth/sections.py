@@ -28,6 +28,7 @@ class Server(Section):
     clinic_name: str = "Telehealth"
     clinic_logo: Path | None = None  # SVG or PNG, ≤ 256 KiB
     time_zone: str = "UTC"
+    language: Literal["en", "ar"] = "en"  # of messages to patients whose own is not known
     drain_seconds: Annotated[int, Field(ge=0, le=86_400)] = 0  # that running visits get to finish after SIGTERM
 
     @field_validator("trusted_proxies")
@@ -78,6 +79,7 @@ class Media(Section):
     host: tuple[str, ...] = ("127.0.0.1",)  # one, or several, as in IPv4 and IPv6
     port: Port = 8081  # one UDP port for every leg
     tcp: bool = True  # ICE-TCP on the same number
+    compiled: Literal["auto", "off"] = "auto"  # the compiled packet loop, where it was built
     workers: Annotated[int, Field(ge=0, le=64)] = 0  # processes, each with a port: port … port + workers - 1
     public_addresses: tuple[str, ...] = ()  # empty: host
     stun_urls: tuple[str, ...] = ()  # for browsers in direct calls; none by default

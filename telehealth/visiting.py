@@ -96,7 +96,8 @@ async def open_visiting(house: House) -> AsyncIterator[Visiting]:
         sockets = Sockets()
         noding = await stack.enter_async_context(open_noding(house.base, sockets, house.care.surroundings.policy))
         stack.push_async_callback(house.recordings.close)
-        await house.recordings.start(await noding.elsewhere() if noding else None)
+        registry = noding.registry if noding else None
+        await house.recordings.start(registry.id if registry else None, alone=not (registry and registry.others))
         port = await _open_port(house)
         stack.push_async_callback(port.close)
         zone = await asyncio.to_thread(ZoneInfo, config.server.time_zone)
@@ -117,11 +118,19 @@ async def open_visiting(house: House) -> AsyncIterator[Visiting]:
 
 async def _open_port(house: House) -> MediaPort | MediaPool:
     media = house.config.media
-    addresses, clock, tcp = media.reachable, house.clock, media.tcp
+    addresses, clock, tcp, auto = media.reachable, house.clock, media.tcp, media.compiled == "auto"
     if not media.workers:
-        return await MediaPort.open(media.host, media.port, public_addresses=addresses, clock=clock, tcp=tcp)
+        return await MediaPort.open(
+            media.host, media.port, public_addresses=addresses, clock=clock, tcp=tcp, compiled=auto
+        )
     return await MediaPool.open(
-        media.host, media.port, workers=media.workers, public_addresses=addresses, clock=clock, tcp=tcp
+        media.host,
+        media.port,
+        workers=media.workers,
+        public_addresses=addresses,
+        clock=clock,
+        tcp=tcp,
+        compiled=auto,
     )
 
 

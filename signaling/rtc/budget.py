@@ -1,10 +1,12 @@
 """Token buckets: how much of something one party may ask of us."""
 
+from signaling.rtc.state import BudgetState
 
-class Budget:
+
+class Budget(BudgetState):
     """`rate` acts a second on average and `burst` at once; what exceeds it is not done."""
 
-    __slots__ = ("_at", "_burst", "_level", "_rate")
+    __slots__ = ()
 
     def __init__(self, rate: float, burst: float, now: float) -> None:
         self._rate = rate

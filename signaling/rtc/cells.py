@@ -20,6 +20,7 @@ class Cell(UdpDoor):
     def __init__(self, door: UdpDoor, path: UdpPath) -> None:
         super().__init__(open_beside(door.socket, path.raw, _BUFFER))
         self.proven = door.proven  # whoever else is caught while it opens is known here as well
+        self.lanes = door.lanes
         self.main = door.main
         self.path = path
         self.calm = 0

@@ -47,7 +47,7 @@ class Head:
     An extension that was not agreed leaves zeros, which are padding (RFC 8285 §4.1.1).
     """
 
-    __slots__ = ("_level", "_pack", "_prefix", "_time", "size")
+    __slots__ = ("_pack", "level", "prefix", "size", "time")
 
     def __init__(self, section: Section) -> None:
         mid, number = section.mid.encode("ascii"), _small(section.extension(MID))
@@ -55,13 +55,13 @@ class Head:
         if number is not None and len(mid) <= _LONGEST_ONE_BYTE:
             named = bytes([number << 4 | len(mid) - 1]) + mid
         level = _small(section.extension(LEVEL)) if section.kind == "audio" else None
-        self._level = 0 if level is None else level << 12
+        self.level = 0 if level is None else level << 12
         time = _small(section.extension(SEND_TIME))
-        self._time = 0 if time is None else time << 28 | 2 << 24
+        self.time = 0 if time is None else time << 28 | 2 << 24
         words = (len(named) + _LEVEL_AND_TIME + 3) // 4
         padding = 4 * words - len(named) - _LEVEL_AND_TIME
-        self._prefix = _ONE_BYTE.to_bytes(2, "big") + words.to_bytes(2, "big") + named
-        layout = Struct(f"!BBHII{len(self._prefix)}sHI{padding}x")
+        self.prefix = _ONE_BYTE.to_bytes(2, "big") + words.to_bytes(2, "big") + named
+        layout = Struct(f"!BBHII{len(self.prefix)}sHI{padding}x")
         self._pack = layout.pack_into
         self.size = layout.size
 
@@ -77,9 +77,9 @@ class Head:
             sequence,
             timestamp,
             ssrc,
-            self._prefix,
-            self._level and self._level | level,
-            self._time and self._time | int(now * 262_144) & 0xFFFFFF,
+            self.prefix,
+            self.level and self.level | level,
+            self.time and self.time | int(now * 262_144) & 0xFFFFFF,
         )
 
 

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from signaling.rtc.state import HistoryState
+
 MOST_PACKETS = 600
 MOST_OCTETS = 600_000  # a leg is to weigh less than 1 MB
 
@@ -15,14 +17,15 @@ class Kept(NamedTuple):
     payload: bytes
 
 
-class History:
+class History(HistoryState):
     """The newest packets. Full means: the oldest go."""
 
-    __slots__ = ("_kept", "octets")
+    __slots__ = ()
 
     def __init__(self) -> None:
-        self._kept: dict[int, Kept] = {}
+        self._kept = {}  # plain tuples of Kept's fields, which the collector need not walk
         self.octets = 0
+        self._most_packets, self._most_octets = MOST_PACKETS, MOST_OCTETS
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -32,14 +35,15 @@ class History:
         kept = self._kept
         if number in kept:
             return
-        kept[number] = Kept(number, marker, timestamp, payload)
+        kept[number] = (number, marker, timestamp, payload)
         self.octets += len(payload)
         while len(kept) > MOST_PACKETS or self.octets > MOST_OCTETS:
-            self.octets -= len(kept.pop(next(iter(kept))).payload)
+            self.octets -= len(kept.pop(next(iter(kept)))[3])
 
     def find(self, number: int) -> Kept | None:
         """The packet of that number, if it is still here."""
-        return self._kept.get(number)
+        kept = self._kept.get(number)
+        return None if kept is None else Kept(*kept)
 
     def clear(self) -> None:
         """Forget everything: what comes next does not go on from it."""

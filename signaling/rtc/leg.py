@@ -92,16 +92,17 @@ class Leg:
         self._session_id = int.from_bytes(entropy(7), "big")
         self._version = 1
         self._wire = wire
-        self._remote: Address | None = None
-        self._authenticated = now
+        self._path: Address | None = None
         self._association = Association(identity, offer.fingerprints, self._send)
         self._forged_budget = Budget(_FORGED_PER_SECOND, _FORGED_AT_ONCE, now)
-        self._deaf_until = now
         self._dtls_budget = Budget(_DTLS_PER_SECOND, _DTLS_AT_ONCE, now)
         self._sources = dict(offer.sources)  # by mid, whatever later offers say
         self._in_room = seat.room is not None
         line = Line(wire.clock, self._send, wire.count, self._fail, self.finish)
         self._traffic = Traffic(offer, seat, line, entropy)
+        self.lane = self._traffic.lane
+        self.lane.leg = self
+        self.lane.authenticated = self.lane.deaf_until = now
 
     def answer(self) -> str:
         """The SDP answer to the last offer."""
@@ -162,6 +163,10 @@ class Leg:
         """Ask the browser for a video key frame, at most once a second; none is needed before it connected."""
         self._traffic.request_key_frame()
 
+    def show_screen(self, allowed: bool) -> None:
+        """Whether the others get this browser's screen; from a call with False on not one packet more of it."""
+        self._traffic.show_screen(allowed)
+
     def limit_bitrate(self, bits_per_second: int) -> None:
         """Announce at most this much to the sender from the next report on (≥ 150 kbit/s)."""
         self._traffic.limit(bits_per_second)
@@ -207,7 +212,7 @@ class Leg:
         if verdict.reply is not None:
             self._wire.send(verdict.reply, address)
         if verdict.valid:
-            self._authenticated = self._traffic.proven(now)
+            self.lane.authenticated = self._traffic.proven(now)
             self._remote = self._remote or address
             if self.state is LegState.NEW:
                 self.state = LegState.CONNECTING
@@ -225,15 +230,15 @@ class Leg:
         """SRTP or SRTCP from an address that passed a check."""
         if self.state is not LegState.CONNECTED:
             self._wire.count("media_early")
-        elif now < self._deaf_until:
+        elif now < self.lane.deaf_until:
             self._wire.count("forged_quota")
         elif len(datagram) > LARGEST_PACKET:
             self._wire.count("oversize")
         elif self._traffic.take(datagram, now):
-            self._authenticated = now
+            self.lane.authenticated = now
             self._remote = address
         elif not self._forged_budget.take(now):
-            self._deaf_until = now + _DEAF
+            self.lane.deaf_until = now + _DEAF
 
     def tick(self, now: float) -> None:
         """What time alone brings: repeats, reports, expiry, the end."""
@@ -245,7 +250,7 @@ class Leg:
             self._follow(self._association.tick())
         elif self.state is LegState.CONNECTED:
             self._traffic.tick(now)
-        silence = now - self._authenticated
+        silence = now - self.lane.authenticated
         if silence > CONSENT_LIVES:
             self.finish("silent")
         elif silence > _GOODBYE_LIVES and self._traffic.said_goodbye:
@@ -259,7 +264,18 @@ class Leg:
 
     def uses(self, address: Address, now: float) -> bool:
         """Whether media or the handshake goes over this address now."""
-        return self._remote == address and now - self._authenticated < _PATH_HELD
+        return self._remote == address and now - self.lane.authenticated < _PATH_HELD
+
+    @property
+    def _remote(self) -> Address | None:
+        """Where it is sent to."""
+        return self._path
+
+    @_remote.setter
+    def _remote(self, path: Address | None) -> None:
+        if path is not self._path:
+            self._path = path
+            self.lane.remote = None if path is None else path.address
 
     def _follow(self, progress: Progress) -> None:
         if progress is Progress.FAILED:
@@ -268,7 +284,7 @@ class Leg:
             self.finish("closed_by_peer")
         elif progress is Progress.ESTABLISHED and self.state is LegState.CONNECTING:
             self.state = LegState.CONNECTED
-            self._authenticated = self._wire.clock.steady()
+            self.lane.authenticated = self._wire.clock.steady()
             self.connected.set()
             assert self._association.keys is not None
             self._traffic.open(self._association.keys)

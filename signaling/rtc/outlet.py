@@ -7,6 +7,7 @@ from signaling.rtc.extensions import Head
 from signaling.rtc.rtcp import ReportBlock, SenderReport
 from signaling.rtc.sdp import Codec, Section
 from signaling.rtc.srtp import Sealer
+from signaling.rtc.state import Lane, OutletState
 from signaling.rtc.vp8 import starts_key_frame
 from telehealth.frames import CLOCK_RATE, TrackKind
 
@@ -23,6 +24,7 @@ class Way(Protocol):
     """What an outlet asks of the leg it sends by."""
 
     sealer: Sealer | None
+    lane: Lane
 
     def send(self, datagram: bytes) -> None: ...
 
@@ -33,7 +35,7 @@ class Way(Protocol):
         ...
 
 
-class Outlet:
+class Outlet(OutletState):
     """Continues in sequence and time whatever feeds it, so that the browser sees one source without holes."""
 
     def __init__(self, section: Section, ssrc: int, repair: int, way: Way, now: float) -> None:
@@ -49,6 +51,7 @@ class Outlet:
         self.doubled = False  # every datagram goes out twice: the second is dropped as a replay where the first came
         self.allowance: int | None = None  # bit/s it may take, None for as much as it likes
         self._way = way
+        self.lane = way.lane
         self._base = self._shift = self._time_shift = 0
         self._running = False
         self._highest = 0
@@ -65,7 +68,9 @@ class Outlet:
         self.section = section
         self.codec: Codec = section.codec
         self._payload_type = section.codec.payload_type
-        self._head = Head(section)
+        self._head = head = Head(section)
+        self._prefix, self._head_size = head.prefix, head.size
+        self._level_bits, self._time_bits = head.level, head.time
         self._keeps_sent = self.codec.rtx is None and "nack" in self.codec.feedback
 
     @property

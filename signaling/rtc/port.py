@@ -42,9 +42,15 @@ class MediaPort(Edge):
     """Owns the sockets, the legs and one task that gives them time. Use `open`, then `close`."""
 
     def __init__(
-        self, datagrams: Sequence[socket.socket], identity: Identity, place: Place, clock: Clock, max_legs: int
+        self,
+        datagrams: Sequence[socket.socket],
+        identity: Identity,
+        place: Place,
+        clock: Clock,
+        max_legs: int,
+        compiled: bool,
     ) -> None:
-        super().__init__(datagrams, clock)
+        super().__init__(datagrams, clock, compiled)
         self.port = place.port
         self._identity = identity
         self._place = place
@@ -67,11 +73,12 @@ class MediaPort(Edge):
         clock: Clock,
         max_legs: int = 256,
         tcp: bool = True,
+        compiled: bool = True,
     ) -> Self:
         """Bind UDP `port` (0 = any) of every `host`, and TCP of the same number, with a fresh certificate.
 
-        `public_addresses` is what browsers are told. Raises ValueError if an address is none, OSError if the port
-        cannot be bound.
+        `public_addresses` is what browsers are told; `compiled`: the compiled loop is used where it was built. Raises
+        ValueError if an address is none, OSError if the port cannot be bound.
         """
         hosts = [str(ip_address(one)) for one in ([host] if isinstance(host, str) else host)]
         addresses = tuple(str(ip_address(address)) for address in public_addresses)
@@ -81,9 +88,10 @@ class MediaPort(Edge):
         datagrams, streams = open_sockets(hosts, port, tcp=tcp)
         offered: tuple[Transport, ...] = TRANSPORTS if tcp else ("udp",)
         place = Place(addresses, datagrams[0].getsockname()[1], identity.fingerprint, offered)
-        made = cls(datagrams, identity, place, clock, max_legs)
+        made = cls(datagrams, identity, place, clock, max_legs, compiled)
         for listener in streams:
             await made._tcp.listen(listener)
+        log.info("media.port_opened", port=made.port, kind="python" if made._batch is None else "compiled")
         return made
 
     async def open_leg(

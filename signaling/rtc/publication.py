@@ -10,6 +10,7 @@ from signaling.rtc.reception import Reception
 from signaling.rtc.rtcp import SenderReport
 from signaling.rtc.rtp import RtpPacket
 from signaling.rtc.sdp import LEVEL, SEND_TIME, Codec, Section
+from signaling.rtc.state import PublicationState
 from signaling.rtc.stream import Stream
 from signaling.rtc.timeline import SenderClock
 from signaling.rtc.vp8 import starts_key_frame
@@ -26,7 +27,7 @@ _USUAL = 0x90  # version 2, header extension, nothing else
 _CHANGES = 4  # of its SSRC that are followed in a leg's life, as browsers do after renegotiation
 
 
-class Publication:
+class Publication(PublicationState):
     """A sending section of one leg. `order` rises with the age of legs: of two of one publisher the higher counts."""
 
     def __init__(self, section: Section, order: int, clock: SenderClock, queue: QueueDelay) -> None:
@@ -36,7 +37,9 @@ class Publication:
         self.order = order
         self.feed: Feed | None = None
         self.stream: Stream | None = None
+        self._video = self.kind == "video"
         self.gaps = Gaps(_PATIENCE[self.kind])
+        self._missing = self.gaps.missing
         self.history = History()
         self.reception: Reception | None = None
         self.report: SenderReport | None = None
@@ -46,7 +49,6 @@ class Publication:
         self.hurry = False  # those who receive it can take much less than before
         self._next = 0
         self._stale = 0
-        self._level_at = 0
         self.follow(section)
 
     def follow(self, section: Section) -> None:
@@ -57,6 +59,8 @@ class Publication:
         self.nacks = "nack" in section.codec.feedback
         self._level = section.extension(LEVEL) if self.kind == "audio" else None
         self._time = section.extension(SEND_TIME)
+        self._payload_type = self.codec.payload_type
+        self._level_number, self._time_number = self._level or 0, self._time or 0
 
     @property
     def ssrc(self) -> int | None:
@@ -145,16 +149,12 @@ class Publication:
                 self._queue.heard(int.from_bytes(sent, "big"), now)
 
     def _read_level(self, view: memoryview, start: int, size: int, number: int) -> int:
-        """The sound's level; looked for first where the last packet had it."""
-        at = self._level_at
-        if 16 < at < start and view[at - 1] == number << 4 and view[12] == 0xBE:
-            return view[at]
+        """The sound's level; where browsers put it first it need not be looked for."""
+        usual = start > 17 and view[0] == _USUAL and view[12] == 0xBE and view[13] == 0xDE
+        if usual and view[16] >> 4 == number and 18 + (view[16] & 0x0F) <= start:
+            return view[17]
         found = find_extension(view, size, number)
-        if not found:
-            return _SILENT_LEVEL
-        place = bytes(view[16:start]).find(bytes([number << 4]) + found)
-        self._level_at = 17 + place if place >= 0 else 0
-        return found[0]
+        return found[0] if found else _SILENT_LEVEL
 
     def moment(self, now: float) -> int | None:
         """The timestamp that its sender would give the present moment; None while it has not reported."""

@@ -9,6 +9,7 @@ from signaling.rtc.estimate import CEILING, QueueDelay, UplinkEstimate
 from signaling.rtc.extensions import find_extension
 from signaling.rtc.publication import Publication
 from signaling.rtc.sdp import MID, Offer, Source
+from signaling.rtc.state import Lane
 from signaling.rtc.stats import LegStats
 from signaling.rtc.stream import Stream
 from signaling.rtc.timeline import SenderClock, Timeline
@@ -41,7 +42,13 @@ class Receiver:
     """Owns what one leg publishes. `send` takes plain RTCP; `count` names what was dropped."""
 
     def __init__(
-        self, ssrc: int, offer: Offer, order: int, send: Callable[[bytes], None], count: Callable[[str], None]
+        self,
+        ssrc: int,
+        offer: Offer,
+        order: int,
+        lane: Lane,
+        send: Callable[[bytes], None],
+        count: Callable[[str], None],
     ) -> None:
         self.ssrc = ssrc
         self.estimate = UplinkEstimate()
@@ -53,11 +60,13 @@ class Receiver:
         self._count = count
         self._recording: _Recording | None = None
         self._sources: dict[int, Publication] = {}
+        self._lane = lane
+        lane.sources = self._sources
         self._repeats: dict[int, Publication] = {}
         self._key_asked = float("-inf")
         self._reported = float("-inf")
         self._window = (0, 0, 0)
-        self._packets = self._octets = self._nacks = self._requests = self._bitrate = 0
+        self._nacks = self._requests = self._bitrate = 0
         self._loss = 0.0
         self._rtt: float | None = None
         self.follow(offer)
@@ -105,8 +114,8 @@ class Receiver:
             self._count("rtp_malformed")
             return
         head = _HEADER.unpack_from(view)
-        self._packets += 1
-        self._octets += size
+        self._lane.packets += 1
+        self._lane.octets += size
         publication = self._sources.get(head[4])
         if publication is None:
             publication = self._repeats.get(head[4]) or self._identify(view, size, head)
@@ -160,10 +169,10 @@ class Receiver:
         expected = sum(reception.expected for reception in receptions)
         received = sum(reception.received for reception in receptions)
         before = self._window
-        self._window = expected, received, self._octets
+        self._window = expected, received, self._lane.octets
         due = max(1, expected - before[0])
         self._loss = min(1.0, max(0.0, 1 - (received - before[1]) / due)) if expected > before[0] else 0.0
-        self._bitrate = round(8 * (self._octets - before[2]) / elapsed)
+        self._bitrate = round(8 * (self._lane.octets - before[2]) / elapsed)
         self.estimate.update(self._loss, self._bitrate, self._queue.seconds)
         about = rtcp.source_description({self.ssrc: "edge"})
         return rtcp.receiver_report(self.ssrc, blocks) + about + self.limits()
@@ -188,8 +197,8 @@ class Receiver:
         """The inward half."""
         began = [item for item in self.publications.values() if item.reception is not None]
         return LegStats(
-            packets=self._packets,
-            octets=self._octets,
+            packets=self._lane.packets,
+            octets=self._lane.octets,
             bitrate=self._bitrate,
             loss=self._loss,
             jitter={item.kind: item.reception.jitter for item in reversed(began) if item.reception is not None},

@@ -1,11 +1,12 @@
 """How well one source is received: loss, jitter and the echo of its sender reports (RFC 3550 §6.4, A.3, A.8)."""
 
 from signaling.rtc.rtcp import ReportBlock, SenderReport
+from signaling.rtc.state import ReceptionState
 
 _JITTER_LIMIT = 1.0  # seconds; more is a clock that stood, not jitter
 
 
-class Reception:
+class Reception(ReceptionState):
     """Counts original packets of one SSRC; what a retransmission brought still counts as lost on the way."""
 
     def __init__(self, ssrc: int, clock_rate: int) -> None:
@@ -16,7 +17,7 @@ class Reception:
         self._base = 0
         self.highest = 0
         self._jitter = 0.0
-        self._transit: float | None = None
+        self._transit = 0.0
         self._prior = (0, 0)
         self._report: tuple[int, float] | None = None
 
@@ -39,19 +40,18 @@ class Reception:
 
     def take(self, sequence: int, timestamp: int, octets: int, now: float) -> int:
         """Count one packet that came at steady second `now`; its extended number (RFC 3550 A.1)."""
+        transit = (now * self._rate - timestamp) % 0x100000000
         if self.received:
             number = self.highest + ((sequence - self.highest + 0x8000 & 0xFFFF) - 0x8000)
             if number > self.highest:
                 self.highest = number
+            change = abs((transit - self._transit + 0x80000000) % 0x100000000 - 0x80000000)
+            if change < _JITTER_LIMIT * self._rate:
+                self._jitter += (change - self._jitter) / 16
         else:
             number = self._base = self.highest = sequence + 0x10000  # so that none before it is negative
         self.received += 1
         self.octets += octets
-        transit = (now * self._rate - timestamp) % 0x100000000
-        if self._transit is not None:
-            change = abs((transit - self._transit + 0x80000000) % 0x100000000 - 0x80000000)
-            if change < _JITTER_LIMIT * self._rate:
-                self._jitter += (change - self._jitter) / 16
         self._transit = transit
         return number
 

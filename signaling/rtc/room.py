@@ -7,6 +7,7 @@ from typing import Protocol
 from signaling.rtc.outlet import Outlet
 from signaling.rtc.publication import Publication
 from signaling.rtc.sdp import Source
+from signaling.rtc.state import FeedState
 
 MOST_PEOPLE = 8
 LEGS_OF_A_PERSON = 2  # the present one and the one that takes over
@@ -22,7 +23,7 @@ class Slot:
     source: str
 
 
-class Feed:
+class Feed(FeedState):
     """What one person publishes of one source, by whichever of their legs counts, and the outlets it goes to."""
 
     def __init__(self, publisher: str, source: Source) -> None:

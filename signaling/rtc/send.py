@@ -9,6 +9,7 @@ from signaling.rtc.downlink import Downlink, order_of_pictures
 from signaling.rtc.outlet import Outlet
 from signaling.rtc.sdp import Offer
 from signaling.rtc.srtp import Sealer
+from signaling.rtc.state import Lane
 from signaling.rtc.stats import LegStats
 from telehealth.clock import Clock
 from telehealth.frames import CLOCK_RATE
@@ -30,6 +31,7 @@ class Sender:
         offer: Offer,
         entropy: Entropy,
         clock: Clock,
+        lane: Lane,
         *,
         send: Callable[[bytes], None],
         control: Callable[[bytes], None],
@@ -38,6 +40,7 @@ class Sender:
     ) -> None:
         now = clock.steady()
         self.sealer: Sealer | None = None
+        self.lane = lane
         self.send = send
         self.count = count
         self.fail = fail

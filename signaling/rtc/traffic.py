@@ -16,6 +16,7 @@ from signaling.rtc.rtp import is_rtcp
 from signaling.rtc.sdp import Offer, Source
 from signaling.rtc.send import Sender
 from signaling.rtc.srtp import Opener, Sealer
+from signaling.rtc.state import Lane, make_cipher
 from telehealth.clock import Clock
 from telehealth.frames import FrameSink
 from telehealth.ids import Entropy
@@ -25,7 +26,7 @@ _MOST_SOURCES = 64  # a leg's SSRCs: for each of them libsrtp keeps a stream as 
 _PER_SECOND, _AT_ONCE = 2_000.0, 1_000.0  # authentic packets: forged ones use nothing of it up
 _REPORT_EVERY = 1.0  # seconds
 _HURRY_EVERY = 0.2  # the same for a limit that fell
-_DEAD_PATH = 7.0  # seconds without an authentic packet: browsers send checks or reports more often
+DEAD_PATH = 7.0  # seconds without an authentic packet: browsers send checks or reports more often
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +57,30 @@ class Traffic:
         now = line.clock.steady()
         self.publisher = seat.publisher
         self._seat = seat
-        self._last = float("-inf")  # when the last authentic packet or check came
+        self.lane = Lane()
+        self.lane.last = float("-inf")  # when the last authentic packet or check came
         self._line = line
         self._keys: Keys | None = None
         self._opener: Opener | None = None
         self._gate: Gate | None = None
         self._known: set[bytes] = set()  # SSRCs of which an authentic packet came
-        self._budget = Budget(_PER_SECOND, _AT_ONCE, now)
+        self._budget = self.lane.budget = Budget(_PER_SECOND, _AT_ONCE, now)
         self._control_budget = Budget(_CONTROL_PER_SECOND, _CONTROL_AT_ONCE, now)
         self._told: tuple[Slot, ...] = ()
+        self._shows_screen = True
         self._reported = self._hurried = float("-inf")
-        self._receiver = Receiver(int.from_bytes(entropy(4), "big") or 1, offer, seat.order, self._control, line.count)
+        self._receiver = Receiver(
+            int.from_bytes(entropy(4), "big") or 1, offer, seat.order, self.lane, self._control, line.count
+        )
         self._sender = Sender(
-            offer, entropy, line.clock, send=line.send, control=self._control, count=line.count, fail=line.fail
+            offer,
+            entropy,
+            line.clock,
+            self.lane,
+            send=line.send,
+            control=self._control,
+            count=line.count,
+            fail=line.fail,
         )
         if seat.room is not None:
             seat.room.enter(self)
@@ -88,11 +100,18 @@ class Traffic:
         """Announce at most this much to the browser from the next report on."""
         self._receiver.estimate.limit = bits_per_second
 
+    def show_screen(self, allowed: bool) -> None:
+        """Whether others get what it publishes as a screen, from this call on."""
+        if allowed != self._shows_screen:
+            self._shows_screen = allowed
+            self._refresh()
+
     def open(self, keys: Keys) -> None:
         """Media may flow: publish, and send on what comes."""
         self._keys = keys
         self._opener = Opener(keys.incoming)
         self._sender.sealer = Sealer(keys.outgoing)
+        self.lane.incoming, self.lane.outgoing = make_cipher(keys.incoming), make_cipher(keys.outgoing)
         self.proven(self._line.clock.steady())
         self._refresh()
 
@@ -106,7 +125,7 @@ class Traffic:
 
     def silence(self) -> None:
         """Nothing is taken or sent any more."""
-        self._keys = self._opener = self._sender.sealer = None
+        self._keys = self._opener = self._sender.sealer = self.lane.incoming = self.lane.outgoing = None
 
     def close(self, reason: str) -> None:
         """Leave the room and tell the sink, as the last act."""
@@ -166,14 +185,14 @@ class Traffic:
 
     def proven(self, now: float) -> float:
         """The browser is there at `now`, which is the answer: what was held for a dead path goes out again."""
-        if now - self._last > _DEAD_PATH:
+        if now - self.lane.last > DEAD_PATH:
             self._hold(False)
-        self._last = now
+        self.lane.last = now
         return now
 
     def tick(self, now: float) -> None:
         """What time alone brings: repeats and reports."""
-        if now - self._last > _DEAD_PATH:
+        if now - self.lane.last > DEAD_PATH:
             self._hold(True)
         self._receiver.tick(now)
         if now - self._reported >= _REPORT_EVERY:
@@ -200,8 +219,9 @@ class Traffic:
         )
 
     def published(self) -> dict[Source, Publication]:
-        """What it publishes; nothing unless it is connected."""
-        return self._receiver.publications if self._keys is not None else {}
+        """What it publishes; nothing unless it is connected, and its screen only while that is allowed."""
+        published = self._receiver.publications if self._keys is not None else {}
+        return published if self._shows_screen else {of: one for of, one in published.items() if of != "screen"}
 
     def outlets(self) -> Sequence[Outlet]:
         """Its receiving sections in the order of the offer."""

@@ -21,6 +21,7 @@ from signaling.workers.service import ServerGone, Service
 from signaling.workers.wire import Kind, Line
 from telehealth import log
 from telehealth.keys.process import harden_process
+from telehealth.memory import hoard_nothing
 
 _PR_SET_DUMPABLE, _PR_SET_PDEATHSIG = 4, 1
 _PLAIN = (str, int, float, bool, type(None))
@@ -53,6 +54,7 @@ class ToServer:
 def withdraw_from_view() -> None:
     """No dumps, no debugger of the same user, never longer than the server, and before it where memory runs out."""
     harden_process()
+    hoard_nothing()
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_EASILY_SPARED)
     libc = ctypes.CDLL(None, use_errno=True)

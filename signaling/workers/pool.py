@@ -16,7 +16,7 @@ from telehealth.frames import FrameSink
 from telehealth.log import get_logger
 
 _MOST_WAITING: Final = 256  # who may wait for a worker to come back
-_OF_NOW: Final = frozenset({"legs", "tcp", "receive_buffer"})  # figures that are no counts
+_OF_NOW: Final = frozenset({"legs", "tcp", "receive_buffer", "compiled"})  # figures that are no counts
 
 log = get_logger(__name__)
 
@@ -53,6 +53,7 @@ class MediaPool:
         clock: Clock,
         max_legs: int = 256,
         tcp: bool = True,
+        compiled: bool = True,
         tuning: Tuning | None = None,
     ) -> Self:
         """Start the workers on `port` … `port + workers - 1` (0: any), `max_legs` for each; return when all are up.
@@ -63,7 +64,8 @@ class MediaPool:
         if not addresses:
             raise ValueError("a media port needs an address that browsers can reach")
         hosts = [host] if isinstance(host, str) else list(host)
-        arguments = {"host": hosts, "public_addresses": addresses, "max_legs": max_legs, "tcp": tcp}
+        more = {"max_legs": max_legs, "tcp": tcp, "compiled": compiled}
+        arguments = {"host": hosts, "public_addresses": addresses} | more
         ports = [port + index if port else 0 for index in range(workers)]
         pool = cls(arguments, ports, clock, tuning or Tuning())
         try:

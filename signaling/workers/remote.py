@@ -90,6 +90,10 @@ class RemoteLeg:
         """Ask the browser for a video key frame, at most once a second."""
         self._owner.say(Kind.KEY_FRAME, self.number)
 
+    def show_screen(self, allowed: bool) -> None:
+        """Whether the others get this browser's screen."""
+        self._owner.say(Kind.SCREEN, self.number, words.told(words.Screen(allowed)))
+
     def limit_bitrate(self, bits_per_second: int) -> None:
         """Announce at most this much to the sender from the next report on (≥ 150 kbit/s)."""
         self._owner.say(Kind.LIMIT, self.number, words.told(words.Limit(bits_per_second)))

@@ -45,6 +45,7 @@ class Service:
             Kind.KEY_FRAME: self._key_frame,
             Kind.LIMIT: self._limit,
             Kind.FINISH: self._finish,
+            Kind.SCREEN: self._screen,
         }
 
     async def run(self, config: words.Config) -> None:
@@ -170,6 +171,11 @@ class Service:
         leg = self._legs.get(number)
         if leg is not None:
             leg.limit_bitrate(words.limit(body).bits_per_second)
+
+    def _screen(self, number: int, body: bytes) -> None:
+        leg = self._legs.get(number)
+        if leg is not None:
+            leg.show_screen(words.screen(body).allowed)
 
     def _finish(self, number: int, body: bytes) -> None:
         leg = self._legs.get(number)

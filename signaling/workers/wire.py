@@ -28,6 +28,7 @@ class Kind(IntEnum):
     KEY_FRAME = 6
     LIMIT = 7
     FINISH = 8
+    SCREEN = 9
     READY = 64
     FAILED = 65
     BEAT = 66

@@ -96,6 +96,11 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class Screen:
+    allowed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Heard:
     slots: tuple[Slot, ...]
 
@@ -156,6 +161,7 @@ opening, restart, attach, reasoned, limit = (
     Reading(Reasoned),
     Reading(Limit),
 )
+screen = Reading(Screen)
 answer, refused, heard, lost = Reading(Answer), Reading(Refused), Reading(Heard), Reading(Lost)
 behind, figures, logged = Reading(Behind), Reading(Figures), Reading(Line)
 

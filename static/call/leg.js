@@ -21,6 +21,9 @@ export class Leg extends EventTarget {
   /** @type {Promise<void>} one offer after the other */ #queue = Promise.resolve();
   #asked = false;
   #pulse = firstBeat(performance.now());
+  #heard = performance.now();
+  /** @type {{audio: MediaStreamTrack | null, video: MediaStreamTrack | null}} */ #tracks = { audio: null, video: null };
+  #hushed = false;
   /** @type {ReturnType<typeof setInterval> | undefined} */ #listening;
 
   /** @param {{exchange: (sdp: string) => Promise<{sdp: string, slots?: Slot[]}>, iceServers: RTCIceServer[]}} options */
@@ -38,6 +41,7 @@ export class Leg extends EventTarget {
 
   /** @param {Tracks} tracks @param {number} others how many may be heard and seen here */
   open(tracks, others) {
+    this.#tracks = { audio: tracks.audio, video: tracks.video };
     this.#audio = this.connection.addTransceiver(tracks.audio ?? "audio", { direction: "sendonly" });
     this.#video = this.connection.addTransceiver(tracks.video ?? "video", { direction: "sendonly" });
     if (tracks.screen) this.#screen = this.connection.addTransceiver(tracks.screen, { direction: "sendonly" });
@@ -126,8 +130,22 @@ export class Leg extends EventTarget {
 
   /** @param {"audio" | "video"} kind @param {MediaStreamTrack | null} track */
   async use(kind, track) {
+    this.#tracks[kind] = track;
+    if (this.#hushed) return;
     await (kind === "audio" ? this.#audio : this.#video)?.sender.replaceTrack(track);
   }
+
+  /** Send nothing to the server for a while, which cannot say whether it records. @param {boolean} on */
+  hush(on) {
+    if (this.#hushed === on) return;
+    this.#hushed = on;
+    for (const kind of /** @type {const} */ (["audio", "video"])) {
+      void (kind === "audio" ? this.#audio : this.#video)?.sender.replaceTrack(on ? null : this.#tracks[kind]);
+    }
+  }
+
+  /** Milliseconds since something came. @param {number} now */
+  quiet(now) { return now - this.#heard; }
 
   /** @param {MediaStreamTrack | null} track the screen, or null to stop */
   async share(track) {
@@ -156,6 +174,7 @@ export class Leg extends EventTarget {
     if (this.#closed) return;
     const octets = received(reports, "transport") || received(reports, "candidate-pair");
     const { pulse, verdict } = beat(this.#pulse, octets, performance.now());
+    if (octets > this.#pulse.octets) this.#heard = performance.now();
     this.#pulse = pulse;
     if (verdict === "restart") this.restart();
     if (verdict === "lost") this.#lost("silent");

@@ -17,13 +17,15 @@ export class Peer extends EventTarget {
   /** @type {RTCRtpTransceiver | null} */ #screen = null;
   /** @type {RTCDataChannel | null} */ #chat = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #restart;
+  /** Whether nothing is sent on it. */ parked = false;
 
   /**
    * @param {{key: string, polite: boolean, iceServers: RTCIceServer[], send: (message: Message) => void,
-   *   tracks: {audio: MediaStreamTrack | null, video: MediaStreamTrack | null}}} options
+   *   tracks: {audio: MediaStreamTrack | null, video: MediaStreamTrack | null}, parked?: boolean}} options
    */
-  constructor({ key, polite, iceServers, send, tracks }) {
+  constructor({ key, polite, iceServers, send, tracks, parked = false }) {
     super();
+    this.parked = parked;
     this.key = key; // with whom, on which of their pages
     this.polite = polite;
     this.tracks = { ...tracks };
@@ -51,8 +53,20 @@ export class Peer extends EventTarget {
   #adopt(audio, video) {
     this.#audio = audio.sender;
     this.#video = video.sender;
-    void this.#audio.replaceTrack(this.tracks.audio);
-    void this.#video.replaceTrack(this.tracks.video);
+    this.#load();
+  }
+
+  #load() {
+    void this.#audio?.replaceTrack(this.parked ? null : this.tracks.audio);
+    void this.#video?.replaceTrack(this.parked ? null : this.tracks.video);
+  }
+
+  /** Send nothing and keep the line, or send again: no negotiation, so no server is needed. @param {boolean} on */
+  park(on) {
+    if (this.parked === on) return;
+    this.parked = on;
+    this.#load();
+    if (on) void this.#screen?.sender.replaceTrack(null);
   }
 
   #listen() {
@@ -161,6 +175,7 @@ export class Peer extends EventTarget {
   /** Swap microphone or camera without negotiation. @param {"audio" | "video"} kind @param {MediaStreamTrack | null} track */
   async use(kind, track) {
     this.tracks[kind] = track;
+    if (this.parked) return;
     await (kind === "audio" ? this.#audio : this.#video)?.replaceTrack(track);
   }
 

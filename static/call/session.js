@@ -17,7 +17,7 @@ const PAGE = crypto.randomUUID();
 const AGAIN_AFTER = 2000;
 const WITHDRAWAL_WITHIN = 1000;
 
-/** Events: `view`, `far`, `people` (who came, who left), `speaking`, `quality`, `chat`, `asked`, `ended`, `replaced`, `link`, `trouble`, `screenstop`. */
+/** Events: `view`, `far`, `people` (who came, who left), `straight`, `speaking`, `quality`, `chat`, `asked`, `ended`, `replaced`, `link`, `trouble`, `screenstop`. */
 export class Session extends EventTarget {
   /** @type {View | null} */ view = null;
   /** @type {string | null} the request whose yes was taken back here, whatever the server knows of it */ #withdrawn = null;
@@ -37,7 +37,10 @@ export class Session extends EventTarget {
     this.emergency = emergency;
     this.socket = connect(purpose);
     this.socket.on("connect", () => void this.#enter());
-    this.socket.on("disconnect", () => this.#tell("link", "lost"));
+    this.socket.on("disconnect", () => {
+      this.ways.linked(false);
+      this.#tell("link", "lost");
+    });
     this.socket.on("connect_error", (error) => this.#refused(error));
     this.socket.on("view", (view) => this.#saw(view));
     this.ways = new Ways({
@@ -45,7 +48,7 @@ export class Session extends EventTarget {
       offer: (sdp) => send(this.socket, "leg.offer", { sdp }),
       ready: (turn) => send(this.socket, "leg.ready", { turn }),
     }, devices);
-    for (const name of ["far", "state", "speaking", "chat"]) {
+    for (const name of ["far", "state", "speaking", "chat", "straight"]) {
       this.ways.addEventListener(name, (event) => this.#tell(name === "state" ? "far" : name, /** @type {CustomEvent} */ (event).detail));
     }
     this.measuring = new Measuring(() => this.ways.connection, (report) => {
@@ -81,6 +84,7 @@ export class Session extends EventTarget {
       this.ways.retell();
       this.view = null; // a restarted server counts its revisions anew
       this.#saw(answer.view);
+      this.ways.linked(true);
       this.#tell("link", "up");
       await this.#sendWithdrawal();
     } catch (error) {
@@ -207,7 +211,7 @@ export class Session extends EventTarget {
   /** Say something: browser to browser where media goes so too, else over the socket; kept nowhere.
    * @param {string} text @returns {Promise<boolean>} whether it went out */
   async say(text) {
-    if (this.view && mediaOf(this.view).topology === "relay") return Boolean(await this.act("chat", { text }));
+    if (this.view && mediaOf(this.view).topology === "relay" && !this.ways.straight) return Boolean(await this.act("chat", { text }));
     return this.ways.say(text);
   }
 

@@ -4,6 +4,7 @@ import { actWords, sections, who, word } from "../ui/acts.js";
 import { en } from "../ui/catalogue/en.js";
 import { field, fill, h } from "../ui/dom.js";
 import { dayAndTime, t, wordsFor } from "../ui/i18n.js";
+import { marks, people } from "../ui/namesakes.js";
 import { staffPage } from "../ui/shell.js";
 
 const { session, main } = await staffPage("audit.title");
@@ -18,6 +19,9 @@ const inputs = {
   outcome: h("select", { name: "outcome" }, new Option(t("any"), ""), ...["intent", "done", "refused", "failed"].map((one) => new Option(word(`outcome.${one}`), one))),
   since: date("since"), until: date("until"),
 };
+const which = h("select", { name: "which", onchange: () => load(false) });
+const whose = field(t("whose.which"), which);
+whose.hidden = true;
 const body = h("tbody");
 const head = h("p", { class: "quiet small", id: "head" });
 const status = h("p", { class: "empty", role: "status", hidden: true });
@@ -31,7 +35,7 @@ fill(main,
   h("div", { class: "page-head" }, h("h1", {}, t("audit.title")), head),
   sections("/audit", session.user.role === "admin"),
   h("form", { class: "filters", role: "search", onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); load(false); } },
-    ...Object.entries(inputs).map(([name, input]) => field(word(`audit.${name}`), input)),
+    ...Object.entries(inputs).flatMap(([name, input]) => [field(word(`audit.${name}`), input), ...(name === "patient" ? [whose] : [])]),
     h("button", { class: "primary", type: "submit" }, t("find"))),
   h("div", { class: "table-frame", tabindex: "0", role: "region", "aria-label": t("audit.title") },
     h("table", {}, h("thead", {}, h("tr", {}, ...["#", t("audit.at"), t("audit.who"), t("audit.action"), t("audit.on"), t("audit.details")].map((one) => h("th", { scope: "col" }, one)))), body)),
@@ -49,12 +53,23 @@ async function colleagues() {
 /** What is asked for; a name is turned into its key first, so that it stands in no address. */
 async function criteria() {
   const values = Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, input.value.trim()]));
-  const found = values.patient ? await call("POST", "/audit/patients", { name: values.patient }) : { patient: "" };
   return {
-    ...values, patient: found.patient,
+    ...values, patient: await keyOf(values.patient),
     since: values.since && new Date(`${values.since}T00:00`).toISOString(),
     until: values.until && new Date(`${values.until}T23:59:59.999`).toISOString(),
   };
+}
+
+let named = "";
+
+/** The key of who is meant; where several are called so, which of them is asked. @param {string} name */
+async function keyOf(name) {
+  if (name === named) return which.value;
+  const found = name ? await people({ name }) : [];
+  named = name;
+  fill(which, ...found.map((one) => new Option(marks(one), one.patient)));
+  whose.hidden = found.length < 2;
+  return which.value;
 }
 
 /** @param {boolean} further */

@@ -3,6 +3,7 @@ import { call, codeOf, query } from "../net/api.js";
 import { actWords, ending, entries, place, recipient, sections, when, who, why, word } from "../ui/acts.js";
 import { field, fill, h } from "../ui/dom.js";
 import { dayAndTime, t, wordsFor } from "../ui/i18n.js";
+import { choice, marks, people } from "../ui/namesakes.js";
 import { staffPage } from "../ui/shell.js";
 
 /** @typedef {import("../ui/acts.js").Act} Act */
@@ -11,7 +12,9 @@ const MEANINGS = ["emergency", "given_out", "seen", "refused", "changed", "took_
 const FOLDED = new Set(["changed", "took_part"]);
 const given = location.pathname.endsWith("/disclosures");
 const { session, main } = await staffPage(given ? "audit.disclosures" : "report.title");
-const name = h("input", { name: "patient", autocomplete: "off", required: !given });
+const name = h("input", { name: "patient", autocomplete: "off" });
+const record = h("input", { name: "record", autocomplete: "off", maxlength: 64 });
+const several = h("div");
 const since = h("input", { name: "since", type: "date" });
 const until = h("input", { name: "until", type: "date" });
 const status = h("p", { class: "empty", role: "status", hidden: true });
@@ -22,26 +25,49 @@ fill(main,
   sections(given ? "/audit/disclosures" : "/audit/report", session.user.role === "admin"),
   h("p", { class: "quiet screen-only" }, t(given ? "disclosures.lead" : "report.lead")),
   h("form", { class: "filters screen-only", onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); make(); } },
-    field(t(given ? "disclosures.patient" : "report.patient"), name), field(t("audit.since"), since), field(t("audit.until"), until),
+    field(t(given ? "disclosures.patient" : "report.patient"), name), field(t("book.record"), record),
+    field(t("audit.since"), since), field(t("audit.until"), until),
     h("button", { class: "primary", type: "submit" }, t(given ? "disclosures.find" : "report.make"))),
-  status, paper);
+  several, status, paper);
 if (given) await make();
 
 async function make() {
-  status.hidden = true;
-  const whose = name.value.trim();
-  try {
-    const key = whose ? (await call("POST", "/audit/patients", { name: whose })).patient : "";
-    const asked = query({
-      patient: key, since: since.value && new Date(`${since.value}T00:00`).toISOString(),
-      until: until.value && new Date(`${until.value}T23:59:59.999`).toISOString(),
-    });
-    show(await call("GET", `/audit/${given ? "disclosures" : "report"}${asked}`), whose, asked);
-  } catch (error) {
+  const whose = { name: name.value.trim(), record: record.value.trim() };
+  fill(several);
+  await trying(async () => {
+    if (!whose.name && !whose.record) return given ? of("", "") : say(t("whose.who"));
+    const found = await people(whose);
+    const chosen = (/** @type {import("../ui/namesakes.js").Namesake} */ one) => of(one.patient, [whose.name, marks(one)].filter(Boolean).join(" · "));
+    if (found.length === 1) return chosen(found[0]);
     paper.hidden = true;
-    status.hidden = false;
-    status.textContent = wordsFor(codeOf(error));
+    fill(several, choice(found, (one) => trying(() => chosen(one))));
+  });
+}
+
+/** @param {string} words */
+function say(words) {
+  paper.hidden = true;
+  status.hidden = false;
+  status.textContent = words;
+}
+
+/** @param {() => Promise<void> | void} work */
+async function trying(work) {
+  status.hidden = true;
+  try {
+    await work();
+  } catch (error) {
+    say(wordsFor(codeOf(error)));
   }
+}
+
+/** @param {string} key @param {string} whose */
+async function of(key, whose) {
+  const asked = query({
+    patient: key, since: since.value && new Date(`${since.value}T00:00`).toISOString(),
+    until: until.value && new Date(`${until.value}T23:59:59.999`).toISOString(),
+  });
+  show(await call("GET", `/audit/${given ? "disclosures" : "report"}${asked}`), whose, asked);
 }
 
 /** @param {any} report @param {string} whose @param {string} asked */
@@ -55,10 +81,16 @@ function show(report, whose, asked) {
       h("div", { class: "actions screen-only" }, h("button", { class: "small", type: "button", id: "print", onclick: () => print() }, t("report.print")),
         !given && h("a", { class: "button small", id: "evidence", href: `/api/v1/audit/report/evidence${asked}` }, t("report.bundle")))),
     ...(given ? [disclosed(report.acts)] : parts(report.acts)),
-    h("footer", {}, h("p", { class: "small quiet" }, given ? "" : t("report.explain")),
+    h("footer", {}, covers(report.covers), h("p", { class: "small quiet" }, given ? "" : t("report.explain")),
       h("p", { class: "small quiet" }, `${t("audit.stands_at", { size: report.head.size })}: `, h("code", {}, report.head.root)),
       h("p", { class: "print-only signature" }, t("report.signature"))));
   paper.hidden = false;
+}
+
+/** Where several servers keep logs, this one's is not the whole story. @param {{server: string, missing: {name: string, address: string}[]}} told */
+function covers({ server, missing }) {
+  const names = missing.map(({ name, address }) => `${name} (${address})`).join(", ");
+  return missing.length > 0 && h("p", { id: "covers" }, t("report.covers", { server: server || "—", missing: names }));
 }
 
 /** @param {Act[]} acts */

@@ -10,7 +10,7 @@ import { chime } from "../ui/arrivals.js";
 import { deviceHints } from "../ui/devicecheck.js";
 import { field, fill, h, refill } from "../ui/dom.js";
 import { confirmation, lostLink } from "../ui/lostlink.js";
-import { clock, day, length, t, wordsFor } from "../ui/i18n.js";
+import { clock, day, language, length, t, wordsFor } from "../ui/i18n.js";
 import { about, openPage } from "../ui/shell.js";
 import { ownRecordings } from "./own.js";
 
@@ -270,7 +270,7 @@ function replaced() {
 /** Open the link, or go on with the cookie held from before. */
 async function open() {
   try {
-    invitation = token ? await call("POST", "/join", { token }) : await call("GET", "/join");
+    invitation = token ? await call("POST", "/join", { token, language }) : await call("GET", "/join");
     const resume = invitation.step === "device" && sessionStorage.getItem("ready") === "yes";
     go({ kind: "answer", step: invitation.step, opens_at: invitation.opens_at });
     if (!resume) return;

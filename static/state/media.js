@@ -2,7 +2,8 @@
 
 /** @typedef {import("./visit.js").View} View */
 /** @typedef {import("./visit.js").Person} Person */
-/** @typedef {{topology: "alone" | "direct" | "relay", settled: boolean, turn: number, never_direct: boolean}} Media */
+/** @typedef {{topology: "alone" | "direct" | "relay", settled: boolean, turn: number, never_direct: boolean, parked: boolean,
+ *   without: string[]}} Media `parked`: two keep a line to each other on which nothing flows; `without`: whose leg never came */
 /** @typedef {{participant: string, source: "audio" | "camera" | "screen", mid: string}} Slot */
 /** @typedef {{sound: boolean, picture: boolean}} Flowing what arrives of somebody by one way */
 
@@ -12,7 +13,7 @@ export const PATIENCE = 3000;
 export const MOST_OTHERS = 7;
 
 /** @type {Media} */
-const ALONE = { topology: "alone", settled: true, turn: 0, never_direct: false };
+const ALONE = { topology: "alone", settled: true, turn: 0, never_direct: false, parked: false, without: [] };
 
 /** @param {View} view @returns {Media} */
 export const mediaOf = (view) => (view.self.state === "admitted" ? view.media : ALONE);
@@ -33,6 +34,40 @@ export function wanted(view, held) {
   if (topology !== "direct" || never || !person) return null;
   if (!person.online) return held;
   return person.page ? `${person.participant} ${person.page}` : null;
+}
+
+/**
+ * With whom, and on which of their pages, a line is kept on which nothing flows; `held`: the one that is kept. Null for none.
+ * @param {View} view @param {string | null} held
+ */
+export function parked(view, held) {
+  const { topology, settled, parked: wants, never_direct: never } = mediaOf(view);
+  const [person, more] = company(view);
+  if (never || !person || more || topology === "alone" || (topology === "relay" && !wants)) return null;
+  const theirs = person.online && person.page ? `${person.participant} ${person.page}` : held;
+  return (topology === "relay" && settled) || theirs === held ? theirs : null;
+}
+
+/** Whether anything is to be agreed on with that page: else what it signals is answered with silence.
+ * @param {View} view @param {string} from @param {boolean} between whether a way from browser to browser is still up */
+export function expects(view, from, between) {
+  const { topology, settled, parked: wants, never_direct: never } = mediaOf(view);
+  if (never || !company(view).some((person) => person.participant === from)) return false;
+  return topology === "direct" || (topology === "relay" && (wants || (!settled && between)));
+}
+
+const CUT_FOR = 2000;
+
+/**
+ * Whether two talk straight to each other although the relay is wanted: when server and leg were silent for two seconds,
+ * or when the other does so. Until the relay carries both again.
+ * @param {boolean} straight @param {{offline: number, quiet: number, theirs: boolean, delivered: boolean, online: boolean}} seen
+ * `offline`, `quiet`: milliseconds without the server, without anything on the leg; `theirs`: something of them comes
+ * straight; `delivered`: something of them comes by the leg; `online`: the server sees them
+ */
+export function straightens(straight, { offline, quiet, theirs, delivered, online }) {
+  if (!straight) return (offline >= CUT_FOR && quiet >= CUT_FOR) || (theirs && !(delivered && online));
+  return !(offline === 0 && delivered && (online || !theirs));
 }
 
 /** Whether I yield when both offer at once: told by the server beside a clinician, else the same on both pages.
@@ -106,6 +141,7 @@ export const firstBeat = (now) => ({ octets: 0, at: now, rate: 0, restarts: 0 })
  */
 export function beat(pulse, octets, now) {
   const came = octets - pulse.octets;
+  if (came < 0) return beat({ ...pulse, octets }, octets, now); // an ICE restart took paths away with what they had counted
   if (came > 0) return { pulse: { octets, at: now, rate: Math.max(came, pulse.rate / 2), restarts: 0 }, verdict: "well" };
   if (now - pulse.at < (pulse.rate > BUSY ? QUIET_BUSY : QUIET_IDLE)) return { pulse, verdict: "well" };
   const restarts = pulse.restarts + 1;

@@ -1,7 +1,7 @@
 // What the server says of a visit, and what follows from it for the page. Pure.
 
 /** @typedef {{participant: string, role: string, name?: string, state: string, online: boolean, page: string | null, since?: string,
- *   audio: boolean, video: boolean, screen: boolean, quality?: number | null, location?: string, callback?: string, sighted?: string | null}} Person */
+ *   audio: boolean, video: boolean, screen: boolean, recorded?: boolean, quality?: number | null, location?: string, callback?: string, sighted?: string | null}} Person */
 /** @typedef {{state: string, recording: string | null, request: string | null, purpose: string | null,
  *   started_at: string | null, answers: {participant: string, answer: string | null}[], reason: string | null}} Recording */
 /** @typedef {{revision: number, at: string, visit: {id: string, state: string, scheduled_at: string, minutes: number,
@@ -36,11 +36,18 @@ export function place(view) {
   return view.self.state === "admitted" ? "call" : "waiting";
 }
 
-/** The recording light: derived, never set by hand. @param {Recording} recording
+/** Whom the recorder takes nothing of although it runs. @param {View} view @returns {Person[]} */
+export const unrecorded = (view) => (view.recording.state === "recording"
+  ? view.participants.filter((person) => person.state === "admitted" && person.recorded === false) : []);
+
+/** The recording light: derived, never set by hand. @param {Recording} recording @param {{straight?: boolean, gaps?: boolean}} [seen]
+ * `straight`: this page has lost the server and talks to the other one; `gaps`: of somebody nothing is recorded right now
  * @returns {{state: string, key: string}} */
-export function light(recording) {
+export function light(recording, { straight = false, gaps = false } = {}) {
   const known = ["asking", "starting", "recording", "paused", "stopping"];
-  const state = known.includes(recording.state) ? recording.state : "none";
+  let state = known.includes(recording.state) ? recording.state : "none";
+  if (straight && captured(recording)) state = "cut";
+  else if (gaps && state === "recording") state = "partial";
   return { state, key: `light.${state}` };
 }
 

@@ -44,6 +44,7 @@ function parts(visit) {
     name: input("name", visit?.patient.name ?? "", { required: true, maxlength: 120, autocomplete: "off" }),
     contact: input("contact", visit?.patient.contact ?? "", { maxlength: 200, autocomplete: "off" }),
     birth: input("birth", visit?.patient.birth_date ?? "", { type: "date" }),
+    record: input("record", visit?.patient.record ?? "", { maxlength: 64, autocomplete: "off" }),
     when: input("when", local(visit ? new Date(visit.scheduled_at) : new Date()), { type: "datetime-local", required: true }),
     minutes: input("minutes", String(visit?.minutes ?? 30), { type: "number", min: 5, max: 480, required: true }),
     assurance: choose("assurance", [["standard", t("book.standard")], ["high", t("book.high")]], visit?.assurance),
@@ -54,7 +55,7 @@ function parts(visit) {
 
 /** @param {ReturnType<typeof parts>} p */
 const asBody = (p) => ({
-  patient: { name: p.name.value.trim(), contact: p.contact.value.trim() || null, birth_date: p.birth.value || null },
+  patient: { name: p.name.value.trim(), contact: p.contact.value.trim() || null, birth_date: p.birth.value || null, record: p.record.value.trim() || null },
   scheduled_at: new Date(p.when.value).toISOString(),
   minutes: Number(p.minutes.value),
   assurance: p.assurance.value,
@@ -65,7 +66,8 @@ const asBody = (p) => ({
 /** @param {ReturnType<typeof parts>} p */
 const asFields = (p) => [
   field(t("book.name"), p.name), field(t("book.contact"), p.contact, t("book.contact.hint")),
-  h("div", { class: "pair" }, field(t("book.birth"), p.birth), field(t("book.assurance"), p.assurance)),
+  h("div", { class: "pair" }, field(t("book.birth"), p.birth), field(t("book.record"), p.record, t("book.record.hint"))),
+  field(t("book.assurance"), p.assurance),
   h("div", { class: "pair" }, field(t("book.when"), p.when), field(t("book.minutes"), p.minutes)),
   ...p.confirm.fields,
   h("label", { class: "choice" }, p.planned, h("span", {}, t("book.planned"))),

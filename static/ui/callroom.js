@@ -1,4 +1,5 @@
 // A running call on a page, whoever's it is: stage, chat, sharing, consent.
+import { company, mediaOf } from "../state/media.js";
 import { fault, mayAnswer, owesAnswer } from "../state/visit.js";
 import { askConsent, askDevices, previewScreen } from "./asking.js";
 import { deviceHints } from "./devicecheck.js";
@@ -6,6 +7,7 @@ import { fill, h } from "./dom.js";
 import { t, wordsFor, wordsForReason } from "./i18n.js";
 import { chatPanel } from "./panel.js";
 import { Stage } from "./stage.js";
+import { called } from "./tile.js";
 
 /** @typedef {import("../call/session.js").Session} Session */
 
@@ -29,7 +31,8 @@ export function callRoom(session, options) {
   session.addEventListener("quality", (event) => guide.saw({ kind: "quality", level: /** @type {CustomEvent} */ (event).detail }));
 
   function takeBack() {
-    if (!session.socket.connected) stage.say(t("consent.withdraw.later"), true);
+    later = session.socket.connected ? "" : t("consent.withdraw.later");
+    if (later) linked(false);
     return session.withdraw();
   }
 
@@ -91,6 +94,9 @@ export function callRoom(session, options) {
   /** @type {string | null} */
   let reason = null;
   let unseen = false;
+  let missing = "";
+  let connected = "";
+  let later = "";
   session.addEventListener("asked", (event) => void asked(/** @type {CustomEvent} */ (event).detail));
   session.addEventListener("screenstop", () => { if (screen) void stopShare().then(() => stage.say(t("screen.stopped"))); });
   session.addEventListener("chat", () => {
@@ -99,11 +105,34 @@ export function callRoom(session, options) {
       stage.say(t("chat.new"));
     }
   });
-  session.addEventListener("trouble", (event) => stage.say(wordsFor(/** @type {CustomEvent} */ (event).detail)));
-  session.addEventListener("link", (event) => stage.say(/** @type {CustomEvent} */ (event).detail === "lost" ? t("call.lost") : "", true));
+  session.addEventListener("trouble", (event) => {
+    const code = /** @type {CustomEvent} */ (event).detail;
+    if (code !== "offline" || !session.ways.straight) stage.say(wordsFor(code)); // it is said already, and stays
+  });
+  session.addEventListener("link", (event) => linked(/** @type {CustomEvent} */ (event).detail !== "lost"));
+  session.addEventListener("straight", () => linked(session.socket.connected));
+
+  /** How this page is connected, while that is not as it should be. @param {boolean} up */
+  function linked(up) {
+    const { straight } = session.ways;
+    const them = called((session.view && company(session.view)[0]) ?? null);
+    if (up) later = "";
+    const how = up ? straight && t("call.straight.them", { name: them }) : t(straight ? "call.straight" : "call.lost");
+    const words = [how, later].filter(Boolean).join(" ");
+    if (words || stage.tellPlace.textContent === connected) stage.say(words, true); // other words stay
+    connected = words;
+  }
+
   session.addEventListener("view", () => {
     const view = session.view;
     if (!view) return;
+    const without = mediaOf(view).without ?? [];
+    if (without.join() !== missing) {
+      missing = without.join();
+      const names = company(view).filter((person) => without.includes(person.participant)).map(called).join(", ");
+      const mine = without.includes(view.self.participant);
+      stage.say(mine ? t("call.without.me") : names && t("call.without", { name: names }), mine || names !== "");
+    }
     if (open && open.request !== view.recording.request) open.over.abort();
     const why = fault(view.recording);
     broken.hidden = !why;

@@ -153,10 +153,13 @@ export function openPage(clinic, demo, shape = "narrow centre") {
   fill(document.body,
     demo && demoBanner(),
     h("header", { class: "top" }, brand(clinic), h("div", { class: "tools" }, languageChooser())),
-    main);
+    main,
+    location.pathname !== "/privacy" && h("footer", { class: "foot" }, h("a", { href: "/privacy" }, t("privacy.link"))));
   document.documentElement.lang = language;
   return main;
 }
 
-/** @returns {Promise<{clinic: Clinic, demo: boolean, passkeys_at?: string | null, sso?: string | null}>} what anybody may know of this server */
+/** @typedef {{identity_days: number, recording_days: number, backup_days: number, audit_years: number, copies: boolean}} Kept */
+
+/** @returns {Promise<{clinic: Clinic, demo: boolean, kept?: Kept, passkeys_at?: string | null, sso?: string | null}>} what anybody may know of this server */
 export const about = () => call("GET", "/about").catch(() => ({ clinic: { name: "Telehealth", logo: null }, demo: false }));

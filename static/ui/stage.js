@@ -3,7 +3,7 @@ import { fill, h } from "./dom.js";
 import { length, t } from "./i18n.js";
 import { icon } from "./icons.js";
 import { company, mediaOf } from "../state/media.js";
-import { light } from "../state/visit.js";
+import { light, unrecorded } from "../state/visit.js";
 import { People } from "./people.js";
 import { called } from "./tile.js";
 
@@ -59,7 +59,7 @@ export class Stage {
     for (const name of ["view", "far"]) session.addEventListener(name, () => this.draw());
     session.devices.addEventListener("change", () => this.draw());
     session.addEventListener("quality", (event) => this.#quality(/** @type {CustomEvent} */ (event).detail));
-    session.addEventListener("link", () => this.draw());
+    for (const name of ["link", "straight"]) session.addEventListener(name, () => this.draw());
   }
 
   #toolbar() {
@@ -83,7 +83,7 @@ export class Stage {
     this.frame.hidden = this.note.hidden = !this.session.screen;
     this.protection.textContent = t(protectionOf(view));
     const { topology, settled } = mediaOf(view);
-    this.stage.dataset.media = settled ? `${topology} settled` : topology;
+    this.stage.dataset.media = [topology, settled && "settled", this.session.ways.straight && "straight"].filter(Boolean).join(" ");
     this.root.dataset.self = view.self.participant;
   }
 
@@ -128,9 +128,12 @@ export class Stage {
 
   /** @param {View} view */
   #drawLight(view) {
-    const { state, key } = light(view.recording);
-    const words = t(/** @type {any} */ (key));
-    if (this.light.dataset.state === state) return;
+    const without = unrecorded(view);
+    const straight = this.session.ways.straight && !this.session.socket.connected;
+    const { state, key } = light(view.recording, { straight, gaps: without.length > 0 });
+    const name = without.map((person) => (person.participant === view.self.participant ? t("chat.you") : called(person))).join(", ");
+    const words = t(/** @type {any} */ (key), { name });
+    if (this.light.dataset.state === state && this.light.textContent === words) return;
     this.light.dataset.state = state;
     this.light.hidden = state === "none";
     this.light.textContent = words;

@@ -142,8 +142,7 @@ class Reviews:
         Raises Forbidden, NotFound, OwnCase, WrongState once judged, LogUnavailable.
         """
         require(caller, Asked.AUDIT_READ)
-        if caller.kind != "user":
-            raise Forbidden  # whoever may run commands could be who acted: a judgement needs a name
+        _require_person(caller)
         async with self._store.read() as c:
             found = await reviewstore.case(c, case)
         if found is None:
@@ -166,11 +165,12 @@ class Reviews:
                 raise WrongState
 
     async def sign(self, caller: Caller, week: str, sha256: str, note: str | None) -> WeekView:
-        """`sha256`: of the summary that the signer read. Entered first, with that hash.
+        """By a person who signed in. `sha256`: of the summary that they read. Entered first, with that hash.
 
         Raises Forbidden, NotFound, WeekNotOver, CasesOpen, ReviewChanged, WrongState once signed, LogUnavailable.
         """
         require(caller, Asked.AUDIT_READ)
+        _require_person(caller)
         _, until = self._span(week)
         if until > self._clock.now():
             raise WeekNotOver
@@ -257,3 +257,9 @@ class Reviews:
 
     def _note(self, sealed: bytes | None, table: str, row: str) -> str | None:
         return None if sealed is None else self._fields.open(sealed, table=table, column="note_sealed", row=row)
+
+
+def _require_person(caller: Caller) -> None:
+    """Raises Forbidden: whoever may run commands could be who acted, and a program answers for nothing."""
+    if caller.kind != "user":
+        raise Forbidden

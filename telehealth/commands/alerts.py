@@ -35,10 +35,8 @@ def add(nouns: Subparsers, common: argparse.ArgumentParser) -> None:
     trying = verb(verbs, common, "try", "What the rules would have said of the past days.", housed=_try)
     trying.add_argument("--days", type=int, default=7, help="default 7, at most 90")
     trying.add_argument("--rule", choices=[rule.name for rule in SHIPPED], metavar="RULE", help="only this one")
-    reviewing = verb(verbs, common, "review", "A week in figures; with --sign, sign it off.", housed=_review)
+    reviewing = verb(verbs, common, "review", "A week in figures, as somebody signs it in the pages.", housed=_review)
     reviewing.add_argument("week", nargs="?", help="as in 2026-W47 (default: the newest that is over)")
-    reviewing.add_argument("--sign", metavar="SHA256", help="the hash that this command showed")
-    reviewing.add_argument("--note", help="goes with the signature")
     reporting = verb(
         verbs, common, "incident", "Open an incident from an alert: a report as 45 CFR 164.404 asks.", housed=_incident
     )
@@ -112,13 +110,7 @@ async def _try(house: "House", args: argparse.Namespace) -> Said:
 
 
 async def _review(house: "House", args: argparse.Namespace) -> Said:
-    reviews = house.alerting.room.reviews
-    if args.sign:
-        if not args.week:
-            raise CommandRefused("usage", "--sign needs the week.")
-        found = await reviews.sign(command_line(), args.week, args.sign, args.note)
-    else:
-        found = await reviews.show(command_line(), args.week)
+    found = await house.alerting.room.reviews.show(command_line(), args.week)
     return Said(_plain(found), _week_lines(found))
 
 
@@ -126,7 +118,11 @@ def _week_lines(found: "WeekView") -> list[str]:
     counts = [(name.replace("_", " "), number) for name, number in found.summary["counts"].items()]
     raised = found.summary["alerts"]
     cases = [f"  case {case.entry}: {case.action} by {case.actor}: {case.verdict or 'OPEN'}" for case in found.cases]
-    signed = f"Signed by {found.signed.by} at {rfc3339(found.signed.at)}." if found.signed else "Not signed."
+    signed = (
+        f"Signed by {found.signed.by} at {rfc3339(found.signed.at)}."
+        if found.signed
+        else "Not signed: somebody who signed in does that at /alerts."
+    )
     return [
         f"Week {found.week}{'' if found.over else ' (not over yet)'}",
         *table(("WHAT", "TIMES"), counts),

@@ -2,8 +2,9 @@
 
 import argparse
 import json
+import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from telehealth.access import command_line
@@ -26,18 +27,21 @@ def add(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
     telling = verb(verbs, common, "story", "A visit in order, each act once.", housed=_story)
     telling.add_argument("visit", help="vis_…")
     reporting = verb(verbs, common, "report", "Who saw what of a patient's, when, why and from where.", housed=_report)
-    reporting.add_argument("--patient", required=True, help="the whole name")
     reporting.add_argument("--bundle", action="store_true", help="the evidence bundle with proofs instead")
     giving = verb(verbs, common, "disclosures", "What left the house, six years back (45 CFR 164.528).", housed=_given)
-    giving.add_argument("--patient", help="the whole name; without it, of everybody")
     exporting = verb(verbs, common, "export", f"Entries as JSON lines, at most {MOST_TOLD} at once.", housed=_export)
     exporting.add_argument("--action", choices=[str(action) for action in Action], metavar="ACTION")
     exporting.add_argument("--outcome", choices=[str(outcome) for outcome in Outcome], metavar="OUTCOME")
     for name in ("actor", "visit", "recording"):
         exporting.add_argument(f"--{name}", help="its id")
-    exporting.add_argument("--patient", help="the whole name")
     exporting.add_argument("--after", type=int, default=-1, help="go on after this index")
     for parser in (reporting, giving, exporting):
+        parser.add_argument("--patient", metavar="NAME", help="the whole name")
+        parser.add_argument(
+            "--born", type=date.fromisoformat, metavar="YYYY-MM-DD", help="tells people of a name apart"
+        )
+        parser.add_argument("--record", help="the patient's number in the clinic's records, with or without a name")
+        parser.add_argument("--key", type=_hash, help="what was shown where several people are called so")
         for name in ("since", "until"):
             parser.add_argument(f"--{name}", type=_moment, help="as in 2026-01-31T09:30:00Z")
 
@@ -72,8 +76,33 @@ async def _names(house: "House", ids: Any) -> dict[str, str]:
     return await names_of(house.people, house.tokens, ids)
 
 
-def _key(house: "House", name: str | None) -> str | None:
-    return house.base.fields.lookup("patient", name.strip()).hex() if name else None
+def _hash(text: str) -> str:
+    if re.fullmatch("[0-9a-f]{64}", text) is None:
+        raise argparse.ArgumentTypeError("needs 64 hex digits")
+    return text
+
+
+async def _whose(house: "House", args: argparse.Namespace) -> str | None:
+    """The key of the one person who is meant, None where nobody is named; the look-up is entered."""
+    from telehealth.visits.namesakes import Namesakes
+
+    name, born = (args.patient or "").strip() or None, args.born.isoformat() if args.born else None
+    if args.key or (name is None and not args.record):
+        if born:
+            raise CommandRefused("usage", "Say --patient or --record beside --born.", exit_code=USAGE)
+        return str(args.key) if args.key else None
+    namesakes = Namesakes(house.base.store, house.base.fields)
+    meant = namesakes.asked(name, born, args.record)
+    await _enter(house, args, Action.AUDIT_READ, "patients", meant.key)
+    known = [one for one in await namesakes.find(name, born, args.record) if one.visits]
+    if len(known) <= 1:
+        return known[0].key if known else meant.key
+    people = [
+        f"--key {one.key}: born {one.birth_date or '?'}, record {one.record or '–'}, {one.visits} visits"
+        for one in known
+    ]
+    said = "\n".join([f"{len(known)} people fit:", *people])
+    raise CommandRefused("several_people", said, "Say --key, --born or --record.", exit_code=USAGE)
 
 
 async def _story(house: "House", args: argparse.Namespace) -> Said:
@@ -90,7 +119,9 @@ async def _report(house: "House", args: argparse.Namespace) -> Said:
     from telehealth.audit.bundle import evidence, written
     from telehealth.audit.report import access_report
 
-    patient = _key(house, args.patient) or ""
+    patient = await _whose(house, args)
+    if patient is None:
+        raise CommandRefused("usage", "Say whose: --patient NAME or --record NUMBER.", exit_code=USAGE)
     action = Action.AUDIT_EXPORT if args.bundle else Action.AUDIT_READ
     await _enter(house, args, action, "report.bundle" if args.bundle else "report", patient)
     acts = await access_report(house.log, lambda ids: _names(house, ids), patient, args.since, args.until)
@@ -103,7 +134,7 @@ async def _report(house: "House", args: argparse.Namespace) -> Said:
 async def _given(house: "House", args: argparse.Namespace) -> Said:
     from telehealth.audit.report import disclosures
 
-    patient = _key(house, args.patient)
+    patient = await _whose(house, args)
     args.since = args.since or house.clock.now() - SIX_YEARS
     await _enter(house, args, Action.AUDIT_READ, "disclosures", patient)
     return _said(await disclosures(house.log, lambda ids: _names(house, ids), patient, args.since, args.until))
@@ -113,7 +144,7 @@ async def _export(house: "House", args: argparse.Namespace) -> Said:
     from telehealth.audit.reading import EntryFilter
     from telehealth.commands.audit import item
 
-    patient = _key(house, args.patient)
+    patient = await _whose(house, args)
     await _enter(house, args, Action.AUDIT_EXPORT, "jsonl", patient)
     only = EntryFilter(
         action=Action(args.action) if args.action else None,

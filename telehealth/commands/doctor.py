@@ -5,26 +5,25 @@ import errno
 import os
 import shutil
 import socket
-import ssl
 import stat
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from recordings.vault.home import MARKER, Home, VaultAway
 from telehealth import places
 from telehealth.clock import SystemClock
-from telehealth.commands import control, doctor_media
+from telehealth.commands import control, doctor_components, doctor_media, doctor_rights, doctor_tls
 from telehealth.commands.findings import Finding, told
 from telehealth.commands.grammar import Subparsers, verb
 from telehealth.commands.said import Said
 from telehealth.config import Config, ConfigRefused, load
+from telehealth.identity.breached import PasswordRules
 from telehealth.keys.shelf import apart
 
 ROOT = Path(__file__).resolve().parents[2]
 LEAST_PYTHON = (3, 11)
-SOON = timedelta(days=21)
 BUILT = datetime(2026, 1, 1, tzinfo=UTC)  # a clock before this is wrong
 
 
@@ -44,6 +43,7 @@ def _look(path: Path | None) -> Iterator[Finding]:
     here = Path("config.toml")
     path = path or (here if here.is_file() else None)
     yield _python()
+    yield from doctor_components.components(ROOT, SystemClock().now().date())
     try:
         config = load(path)
     except ConfigRefused as refused:
@@ -59,7 +59,9 @@ def _look(path: Path | None) -> Iterator[Finding]:
     yield from _second(config)
     yield from _ports(config)
     yield from _files(config)
-    yield from _tls(config)
+    yield _passwords(config)
+    yield from doctor_tls.tls(config, SystemClock().now())
+    yield from doctor_rights.rights(config)
     yield from _backups(config)
     yield from _outward(config)
     yield _pages()
@@ -217,27 +219,16 @@ def _files(config: Config) -> Iterator[Finding]:
             yield Finding(what, "wrong", f"{path} cannot be read", "Correct the path, or its rights.")
 
 
-def _tls(config: Config) -> Iterator[Finding]:
-    certificate, key = config.server.tls_certificate, config.server.tls_key
-    if certificate is None or key is None:
-        return
+def _passwords(config: Config) -> Finding:
+    what = "sessions.breached_passwords"
+    if config.sessions.breached_passwords is None:
+        mend = "Name a sorted list of SHA-1 hashes of breached passwords: new ones are then held against it."
+        return Finding(what, "note", "no list of breached passwords", mend, "no_breached_list")
     try:
-        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
-        end = _not_after(certificate)
-    except (OSError, ValueError) as error:
-        yield Finding("tls", "wrong", f"certificate and key do not load ({type(error).__name__})", "Check both files.")
-        return
-    left = end - SystemClock().now()
-    if left < timedelta(0):
-        yield Finding("tls", "wrong", f"the certificate ended on {end:%Y-%m-%d}", "Renew it.")
-    else:
-        yield Finding("tls", "note" if left < SOON else "well", f"good until {end:%Y-%m-%d}")
-
-
-def _not_after(certificate: Path) -> datetime:
-    from cryptography import x509  # needed with TLS alone
-
-    return x509.load_pem_x509_certificates(certificate.read_bytes())[0].not_valid_after_utc
+        PasswordRules(config.sessions.breached_passwords)
+    except ConfigRefused as refused:
+        return Finding(what, "wrong", "; ".join(refused.faults), "Correct the path, or sort the list.")
+    return Finding(what, "well", "new passwords are held against a list of breached ones")
 
 
 def _backups(config: Config) -> Iterator[Finding]:

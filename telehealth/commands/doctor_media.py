@@ -73,6 +73,8 @@ def _findings(config: Config, running: bool, sounding: "Sounding") -> list[Findi
     where = "in the running server" if running else "on a port opened for this look: no server runs"
     found = [Finding("media", "well", f"tested {where}", code="running" if running else "not_running")]
     found += _configured(config) + _kernel(sounding.stats)
+    loop = "compiled" if sounding.stats.get("compiled") else "Python alone (no compiler at set-up, or media.compiled)"
+    found.append(Finding("packet loop", "well", loop))
     for transport in sounding.missing:
         found.append(Finding(transport, "wrong", "the server offers no such way", "Set media.tcp.", "not_offered"))
     inside: set[str] = set()  # transports by which some address of the server answered

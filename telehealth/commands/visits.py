@@ -27,6 +27,7 @@ def add(nouns: Subparsers, common: argparse.ArgumentParser) -> None:
     creating.add_argument("--at", help="when, as in 2026-01-31T09:30:00Z (default: now)")
     creating.add_argument("--minutes", type=int, default=30, help="planned length (default 30)")
     creating.add_argument("--channel", choices=CHANNELS, default="passcode", help="how the code is given")
+    creating.add_argument("--record", help="the patient's number in the clinic's own records")
     creating.add_argument("--passcode", help="at least 8 characters; minted when absent")
     creating.add_argument("--send", choices=("email", "sms"), help="send the link to the contact")
     creating.add_argument("--high-assurance", action="store_true", help="no codes by e-mail")
@@ -56,7 +57,7 @@ async def _create(house: "House", args: argparse.Namespace) -> Said:
         raise CommandRefused("usage", "A visit takes 5 to 480 minutes.")
     clinician = await find_user(house, args.clinician)
     asked = NewVisit(
-        patient=NewPatient(args.patient, args.contact, args.birth_date),
+        patient=NewPatient(args.patient, args.contact, args.birth_date, args.record),
         clinician=clinician.id,
         scheduled_at=_moment(args.at),
         minutes=args.minutes,

@@ -19,10 +19,12 @@ class PasswordRules:
     """What a new password must be, and must not be known as.
 
     `breached`: upper-case SHA-1 hashes, one a line and sorted, each perhaps followed by a colon and a count; None: no
-    list. Raises ConfigRefused if the file cannot be read or is of another form.
+    list. `clinic`: its name, which no password is made of. Raises ConfigRefused if the file cannot be read or is of
+    another form.
     """
 
-    def __init__(self, breached: Path | None = None) -> None:
+    def __init__(self, breached: Path | None = None, clinic: str = "") -> None:
+        self._clinic = clinic
         self._list: int | None = None
         if breached is None:
             return
@@ -35,9 +37,9 @@ class PasswordRules:
         if len(first) < _DIGITS or not _FORM.issuperset(first[:_DIGITS]):
             raise ConfigRefused([f"{breached}: not a sorted list of SHA-1 hashes"])
 
-    async def check(self, password: str, login: str) -> None:
-        """Raises PasswordWeak."""
-        if weak(password, login) or await asyncio.to_thread(self._known, normal(password)):
+    async def check(self, password: str, login: str, name: str = "") -> None:
+        """`name`: whose it is to be. Raises PasswordWeak."""
+        if weak(password, login, (name, self._clinic)) or await asyncio.to_thread(self._known, normal(password)):
             raise PasswordWeak
 
     def _known(self, password: str) -> bool:

@@ -118,7 +118,7 @@ class Enrolment:
             raise Malformed("name" if login else "login")
         if user is None:
             login, name = readable_login(login), readable_name(name)
-        await self._rules.check(password, login)
+        await self._rules.check(password, login, name)
         secret = totp.secret_of(Secret(token))
         step = totp.matching_step(secret, code, self._clock.now(), after=None)
         if step is None:

@@ -69,6 +69,7 @@ class Joining:
         limits: Visits,
         entropy: Entropy,
         clinic: str,
+        language: str = "en",
         fence: Fence = OPEN,
     ) -> None:
         self._store = store
@@ -81,11 +82,13 @@ class Joining:
         self._entropy = entropy
         self._fence = fence
         parts: dict[str, Any] = {"store": store, "fields": fields, "audit": audit, "clock": clock, "bus": bus}
-        life = timedelta(minutes=limits.code_minutes)
-        self._minting = Minting(**parts, verifying=verifying, budget=budget, post=post, life=life, clinic=clinic)
+        told: dict[str, Any] = {"clinic": clinic, "language": language, "life": timedelta(minutes=limits.code_minutes)}
+        self._minting = Minting(**parts, verifying=verifying, budget=budget, post=post, **told)
 
-    async def open(self, token: str, *, address: str | None, device: str | None) -> tuple[Secret[str], JoinStep]:
-        """A pre-session for whoever holds the link; uses nothing up.
+    async def open(
+        self, token: str, *, address: str | None, device: str | None, language: str | None = None
+    ) -> tuple[Secret[str], JoinStep]:
+        """A pre-session for whoever holds the link; uses nothing up. `language`: of the page, for later messages.
 
         Raises LinkUnknown for all that does not open, OutsideArea whatever the link is.
         """
@@ -99,15 +102,15 @@ class Joining:
             raise LinkUnknown
         if not over(found):
             async with self._store.begin() as connection:
-                await self._seat(connection, found.link.id, token_hash(cookie.reveal()), token_hash(token), now)
+                hashes = token_hash(cookie.reveal()), token_hash(token)
+                participant = await self._seat(connection, found.link.id, *hashes, now)
+                if language is not None:
+                    await rows.change_patient(connection, participant, language=language)
         await self._audit.enter_closing(_entry(Action.LINK_OPEN, Outcome.DONE, found, stranger))
         return cookie, self._step(found, now, verified=False)
 
     async def resumed(self, cookie: str, token: str, *, address: str | None, device: str | None) -> JoinStep | None:
-        """Where a verified browser stands that opens its own link again: its session stays; None for every other.
-
-        Raises OutsideArea.
-        """
+        """For a verified browser that opens its own link again: its session stays; else None. Raises OutsideArea."""
         await self._inside(cookie, address, device)
         now = self._clock.now()
         async with self._store.read() as connection:
@@ -228,8 +231,8 @@ class Joining:
         await self._audit.enter_throttled(entry, f"area:{found.link.id if found else address or 'unknown'}")
         raise OutsideArea
 
-    async def _seat(self, connection: Connection, link: str, presession: bytes, token: bytes, now: datetime) -> None:
-        """Give the link's one participant one more pre-session; make them at the first opening."""
+    async def _seat(self, connection: Connection, link: str, presession: bytes, token: bytes, now: datetime) -> str:
+        """Give the link's one participant one more pre-session; make them at the first opening. Their id."""
         await hold(connection, "seat", link)  # two first openings at once make one participant
         found = await rows.by_id(connection, link)
         if found is None or found.link.revoked_at is not None:
@@ -250,6 +253,7 @@ class Joining:
                 arrived_at=now,
             )
         await rows.add_presession(connection, participant, presession, token, now)
+        return participant
 
     def _step(self, found: rows.Found, now: datetime, *, verified: bool) -> JoinStep:
         step: Step = "device" if verified else "code"

@@ -134,6 +134,7 @@ class LostLinks:
         server = self._config.server
         message = await asyncio.to_thread(  # reads the time zone
             link_message,
+            (found.patient and found.patient.language) or server.language,
             server.clinic_name,
             Secret(f"{self._config.public_url}/join#{token.reveal()}"),
             link=found.link.id,

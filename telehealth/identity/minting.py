@@ -47,6 +47,7 @@ class Minting:
         post: Post,
         life: timedelta,
         clinic: str,
+        language: str = "en",
     ) -> None:
         self._store = store
         self._fields = fields
@@ -58,6 +59,7 @@ class Minting:
         self._post = post
         self._life = life
         self._clinic = clinic
+        self._language = language
 
     async def mint(self, cookie: str) -> Minted:
         """Mint a code and send it now by the link's channel; the code before it is void.
@@ -71,7 +73,7 @@ class Minting:
         expires = min(now + self._life, link.expires_at)
         code = self._code(link, link.hotp_counter + 1)
         async with self._audit.act(_entry(found)), self._store.begin() as connection:
-            counted = await self._budget.count_code(connection, link.visit_id, now)
+            counted = await self._budget.count_code(connection, link, now)
             if not counted or not await rows.next_code(connection, link, expires):
                 raise SlowDown(retry_after=RESEND_AFTER.total_seconds())
             if link.channel in SENT:
@@ -89,7 +91,7 @@ class Minting:
             if not await self._budget.left(connection, found.link, now):
                 raise TriesUsedUp
             self._check_pause(found.link, now)
-            if not await self._budget.codes_left(connection, found.link.visit_id, now):
+            if not await self._budget.codes_left(connection, found.link, now):
                 raise SlowDown(retry_after=3600)
         return found
 
@@ -109,7 +111,8 @@ class Minting:
         to = address_for(found.link.channel, contact_for(self._fields, found))
         if to is None:
             raise ContactUnfit
-        message = code_message(self._clinic, code, int(self._life.total_seconds() // 60))
+        language = (found.patient and found.patient.language) or self._language
+        message = code_message(language, self._clinic, code, int(self._life.total_seconds() // 60))
         await self._post.queue(
             found.link.channel,
             to,

@@ -55,7 +55,8 @@ class OwnPassword:
             await self._audit.enter_throttled(refused, caller.address or "unknown")
             raise SignInRefused
         await self._tries.forgive(counted)
-        await self._rules.check(new, login)
+        name = self._fields.open(user.name_sealed, table="users", column="name_sealed", row=user.id)
+        await self._rules.check(new, login, name)
         if normal(new) == normal(old):
             raise PasswordWeak
         hashed = await self._hasher.hash(normal(new), caller.session)

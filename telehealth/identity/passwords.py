@@ -1,12 +1,13 @@
 """What a password must be. Pure."""
 
 import unicodedata
+from collections.abc import Iterable
+
+from telehealth.identity.worn import left_over, own_words
 
 SHORTEST, LONGEST = 12, 200
-_WORN = (
-    "password", "passwort", "qwertyuiop", "qwerty", "asdfgh", "letmein", "welcome", "iloveyou", "admin", "changeme",
-    "telehealth", "doctor", "clinic", "hospital", "12345678", "123456", "87654321", "abcdef", "secret", "login",
-)  # fmt: skip
+_DIFFERENT = 6  # characters
+_LEFT = 6  # characters beside what is guessed first
 
 
 def normal(password: str) -> str:
@@ -14,11 +15,12 @@ def normal(password: str) -> str:
     return unicodedata.normalize("NFKC", password)
 
 
-def weak(password: str, login: str) -> bool:
-    """Too short, too long, too few different characters, or little beyond worn words and the sign-in name."""
+def weak(password: str, login: str, about: Iterable[str] = ()) -> bool:
+    """Too short, too long, too few different characters, or little beyond what is guessed first.
+
+    That is: worn words, walks over the keys, runs, dates, the sign-in name, and the names it is `about`.
+    """
     text = normal(password).casefold()
-    if not SHORTEST <= len(text) <= LONGEST or len(set(text)) < 6:
+    if not SHORTEST <= len(text) <= LONGEST or len(set(text)) < _DIFFERENT:
         return True
-    for worn in (*_WORN, login.casefold()):
-        text = text.replace(worn, "")
-    return len(text) < 6
+    return left_over(text, own_words((login, *about))) < _LEFT

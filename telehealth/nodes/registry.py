@@ -82,12 +82,14 @@ class Registry:
         name: str,
         draining: Draining,
         *,
+        address: str = "",
         entropy: Entropy = os.urandom,
         beat: float = BEAT,
         lease: float = LEASE,
     ) -> None:
         self.id: Final = new_id(Kind.NODE, entropy)
         self.name: Final = name
+        self._address = address  # where whoever misses our log finds it
         self._store = store
         self._clock = clock
         self._draining = draining
@@ -132,6 +134,7 @@ class Registry:
         now = self._clock.now()
         async with self._store.begin() as connection:
             await rows.add(connection, self.id, self.name, now, now - _KEPT)
+            await rows.keeps_log(connection, self.name, self._address, now)
         await self.beat()
         log.info("node.started", node=self.name, count=len(self._others))
 
@@ -262,11 +265,6 @@ class Registry:
         """Raises RunsElsewhere when another may run the visit; else nobody else can until the transaction ends."""
         if not await rows.runs(connection, self.id, visit=visit, participant=participant):
             raise RunsElsewhere("")
-
-    async def held_by(self, node: str) -> list[str]:
-        """The visits that a node ran last."""
-        async with self._store.read() as connection:
-            return await rows.held_by(connection, node)
 
     async def elsewhere(self) -> dict[str, str]:
         """By visit, the other living node that runs it."""

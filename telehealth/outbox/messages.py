@@ -31,39 +31,78 @@ def unpacked(text: str) -> Message:
     return Message(**json.loads(text))
 
 
-def code_message(clinic: str, code: Secret[str], minutes: int) -> Message:
+_CODE = {
+    "en": (
+        "Your code for {clinic}",
+        "{code} is your code for your video visit with {clinic}. It is valid for {minutes} minutes. "
+        "Nobody from the clinic will ever ask you for it.",
+    ),
+    "ar": (
+        "رمزك من {clinic}",
+        "{code} هو رمزك لزيارتك المرئية مع {clinic}. صالح لمدة {minutes} دقائق. لن يطلبه منك أحد من العيادة أبدًا.",
+    ),
+}
+_LINK = {
+    "en": (
+        "Your video visit with {clinic}, {local:%Y-%m-%d %H:%M}",
+        "Your video visit with {clinic}: {when}.\n\n"
+        "Open this link on the device you want to use:\n{url}\n\n"
+        "The link is for you alone. Please do not pass it on.",
+    ),
+    "ar": (
+        "زيارتك المرئية مع {clinic}، {local:%Y-%m-%d %H:%M}",
+        "زيارتك المرئية مع {clinic}: {when}.\n\n"
+        "افتح هذا الرابط على الجهاز الذي تريد استخدامه:\n{url}\n\n"
+        "هذا الرابط لك وحدك. من فضلك لا ترسله إلى أحد غيرك.",
+    ),
+}
+_CALENDAR = {
+    "en": ("Video visit with {clinic}", "The link to the visit is in the message that this file came with."),
+    "ar": ("زيارة مرئية مع {clinic}", "رابط الزيارة موجود في الرسالة التي جاء معها هذا الملف."),
+}
+
+
+def code_message(language: str, clinic: str, code: Secret[str], minutes: int) -> Message:
     """The one-time code; the subject does not hold it, since subjects show on locked screens."""
-    text = (
-        f"{code.reveal()} is your code for your video visit with {clinic}. It is valid for {minutes} minutes. "
-        "Nobody from the clinic will ever ask you for it."
-    )
-    return Message(text, f"Your code for {clinic}")
+    subject, text = _CODE.get(language, _CODE["en"])
+    return Message(text.format(code=code.reveal(), clinic=clinic, minutes=minutes), subject.format(clinic=clinic))
 
 
 def link_message(
-    clinic: str, url: Secret[str], *, link: str, scheduled_at: datetime, minutes: int, zone: str, now: datetime
+    language: str,
+    clinic: str,
+    url: Secret[str],
+    *,
+    link: str,
+    scheduled_at: datetime,
+    minutes: int,
+    zone: str,
+    now: datetime,
 ) -> Message:
-    """The link and the time in the clinic's zone; the calendar file holds the time without the link's secret."""
+    """The link and the time in the clinic's zone; the calendar file holds the time without the link's secret.
+
+    In English where there are no words in the language.
+    """
     local = scheduled_at.astimezone(ZoneInfo(zone))
     when = f"{local:%Y-%m-%d %H:%M} ({local.tzname()})"
-    text = (
-        f"Your video visit with {clinic}: {when}.\n\n"
-        f"Open this link on the device you want to use:\n{url.reveal()}\n\n"
-        "The link is for you alone. Please do not pass it on."
-    )
-    calendar = _calendar(clinic, link, scheduled_at, minutes, now)
-    return Message(text, f"Your video visit with {clinic}, {local:%Y-%m-%d %H:%M}", calendar)
+    subject, text = _LINK.get(language, _LINK["en"])
+    words = _CALENDAR.get(language, _CALENDAR["en"])
+    calendar = _calendar(words, clinic, link, scheduled_at, minutes, now)
+    said = text.format(clinic=clinic, when=when, url=url.reveal())
+    return Message(said, subject.format(clinic=clinic, local=local), calendar)
 
 
-def _calendar(clinic: str, link: str, scheduled_at: datetime, minutes: int, now: datetime) -> str:
+def _calendar(
+    words: tuple[str, str], clinic: str, link: str, scheduled_at: datetime, minutes: int, now: datetime
+) -> str:
     """Calendars are copied to many places, so the secret stays in the message."""
     event = Event()
     event.add("uid", f"{link}@telehealth")
     event.add("dtstamp", now)
     event.add("dtstart", scheduled_at)
     event.add("dtend", scheduled_at + timedelta(minutes=minutes))
-    event.add("summary", f"Video visit with {clinic}")
-    event.add("description", "The link to the visit is in the message that this file came with.")
+    event.add("summary", words[0].format(clinic=clinic))
+    event.add("description", words[1])
     calendar = Calendar()
     calendar.add("prodid", "-//telehealth//visit//EN")
     calendar.add("version", "2.0")

@@ -1,7 +1,6 @@
 """Tests of a connection: legs that carry a test tone for some seconds and belong to no visit."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal, Protocol
@@ -62,8 +61,9 @@ class _Sink:
 
     def __init__(self, trials: "Trials", network: str) -> None:
         self._trials = trials
-        self._network = network
+        self.network = network
         self.timers: list[asyncio.TimerHandle] = []
+        self.leg: TrialLeg | None = None  # once it is open
 
     def frame(self, frame: EncodedFrame) -> None:
         return
@@ -77,7 +77,7 @@ class _Sink:
     def leg_closed(self, reason: str) -> None:
         for timer in self.timers:
             timer.cancel()
-        self._trials.leave(self._network)
+        self._trials.leave(self)
 
 
 def _end_idle(leg: TrialLeg) -> None:
@@ -89,6 +89,8 @@ def _end_idle(leg: TrialLeg) -> None:
 class Trials:
     """Opens legs for tests, few at once, each for some seconds; nothing of them is kept.
 
+    Once all places are taken, whoever runs fewer gets one of whoever runs most: a few addresses keep nobody else out.
+
     Both directions are proved by DTLS (each side answered the other) and by RTCP under SRTP: the server's reports say
     how much of the tone came, and reach the browser only if what we send arrives.
     """
@@ -97,40 +99,53 @@ class Trials:
         self._port = port
         self._entropy = entropy
         self._seconds = seconds
-        self._running: Counter[str] = Counter()
+        self._running: list[_Sink] = []  # the oldest first
 
     @property
     def running(self) -> int:
         """Tests under way."""
-        return self._running.total()
+        return len(self._running)
 
     async def begin(self, network: str, sdp: str, transports: Sequence[Transport]) -> Begun:
         """Answer a test offer by these transports. `network`: who is counted (an address, a /64).
 
         Raises TrialsFull, and what the media port refuses with.
         """
-        if self._running[network] >= OF_ONE_ADDRESS or self.running >= AT_ONCE:
+        if self._of(network) >= OF_ONE_ADDRESS or (self.running >= AT_ONCE and not self._make_room(network)):
             raise TrialsFull(retry_after=self._seconds)
-        self._running[network] += 1
         sink = _Sink(self, network)
+        self._running.append(sink)
         try:
             leg, answer = await self._port.open_leg(
                 new_id(Kind.LEG, self._entropy), sdp, sink, transports=tuple(transports)
             )
         except BaseException:
-            self.leave(network)
+            self.leave(sink)
             raise
+        sink.leg = leg
         leg.limit_bitrate(LEAST_BITS)
         loop = asyncio.get_running_loop()
         early = min(NOTHING_CAME, self._seconds / 2)
         sink.timers = [loop.call_later(self._seconds, leg.finish, "test_over"), loop.call_later(early, _end_idle, leg)]
         return Begun(answer, self._seconds)
 
-    def leave(self, network: str) -> None:
-        """One test less of this network."""
-        self._running[network] -= 1
-        if self._running[network] <= 0:
-            del self._running[network]
+    def leave(self, sink: _Sink) -> None:
+        """One test less; leaving twice is no error."""
+        if sink in self._running:
+            self._running.remove(sink)
+
+    def _of(self, network: str) -> int:
+        return sum(one.network == network for one in self._running)
+
+    def _make_room(self, network: str) -> bool:
+        """End the oldest test of whoever runs most, unless this network would itself run as many."""
+        open_ones = [one for one in self._running if one.leg is not None]
+        dearest = max(open_ones, key=lambda one: self._of(one.network), default=None)  # the oldest of equals
+        if dearest is None or dearest.leg is None or self._of(dearest.network) <= self._of(network) + 1:
+            return False
+        self.leave(dearest)  # at once, whenever its leg has ended
+        dearest.leg.finish("test_over")
+        return True
 
     def port_stats(self) -> Mapping[str, int]:
         """The port's counts, for whoever looks the machine over."""

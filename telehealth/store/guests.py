@@ -19,6 +19,7 @@ class GuestFacts:
     role: str
     name_sealed: bytes
     contact_sealed: bytes | None
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class GuestRow:
 
     @property
     def facts(self) -> GuestFacts:
-        return GuestFacts(self.id, self.role, self.name_sealed, self.contact_sealed)
+        return GuestFacts(self.id, self.role, self.name_sealed, self.contact_sealed, self.language)
 
 
 async def add(c: Connection, **values: Any) -> None:

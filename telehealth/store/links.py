@@ -61,6 +61,7 @@ class PatientRow:
     session_hash: bytes | None
     sighted: str | None
     location_sealed: bytes | None
+    language: str | None  # of the page in which the link was last opened
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from sqlalchemy import delete, func, insert, select, text, update
 
 from telehealth.store.engine import Connection
 from telehealth.store.locks import hold
-from telehealth.store.tables import nodes, participants, visits
+from telehealth.store.tables import nodes, participants, server_logs, visits
+from telehealth.store.upsert import insert as upsert
 
 _SECONDS = {
     "postgresql": text("SELECT extract(epoch FROM clock_timestamp())"),
@@ -59,6 +60,19 @@ async def add(c: Connection, node: str, name: str, now: datetime, forget_before:
     await c.execute(insert(nodes).values(values))
 
 
+async def keeps_log(c: Connection, name: str, address: str, now: datetime) -> None:
+    """A server of this name keeps an audit log of its own, from now on there."""
+    values = {"address": address, "started_at": now}
+    row = upsert(c, server_logs).values(name=name, **values)
+    await c.execute(row.on_conflict_do_update(index_elements=[server_logs.c.name], set_=values))
+
+
+async def logs(c: Connection) -> list[tuple[str, str]]:
+    """Name and last address of every server that ever kept a log."""
+    query = select(server_logs.c.name, server_logs.c.address).order_by(server_logs.c.name)
+    return [(row.name, row.address) for row in await c.execute(query)]
+
+
 async def beat(c: Connection, node: str, *, draining: bool) -> bool:
     """One more sign of life; False once the node was taken for dead."""
     alive = update(nodes).where(nodes.c.id == node, _OPEN).values(beat=nodes.c.beat + 1, draining=draining)
@@ -95,11 +109,6 @@ async def look(c: Connection, visit: str) -> tuple[bool, str | None]:
 async def give(c: Connection, visit: str, node: str | None) -> None:
     """The visit is this node's from now on, or nobody's; whoever calls holds its row."""
     await c.execute(update(visits).where(visits.c.id == visit).values(node=node))
-
-
-async def held_by(c: Connection, node: str) -> list[str]:
-    """The visits that this node ran last."""
-    return [str(row.id) for row in await c.execute(select(visits.c.id).where(visits.c.node == node))]
 
 
 async def elsewhere(c: Connection, node: str) -> dict[str, str]:

@@ -116,7 +116,7 @@ async def trim(c: Connection, visit: str, now: datetime) -> None:
     await c.execute(
         update(participants)
         .where(participants.c.visit_id == visit)
-        .values(location_sealed=None, callback_sealed=None, session_hash=None)
+        .values(location_sealed=None, callback_sealed=None, session_hash=None, language=None)
     )
     await c.execute(
         update(links)
@@ -144,7 +144,14 @@ async def forget(c: Connection, visit: str, now: datetime, fields: FieldCipher, 
     await c.execute(
         update(visits)
         .where(visits.c.id == visit)
-        .values(patient_name_sealed=nobody, patient_birth_sealed=None, patient_lookup=stranger, purged_at=now)
+        .values(
+            patient_name_sealed=nobody,
+            patient_birth_sealed=None,
+            patient_record_sealed=None,
+            patient_lookup=stranger,
+            name_lookup=None,
+            purged_at=now,
+        )
     )
     await c.execute(update(participants).where(participants.c.visit_id == visit).values(public_key=null()))
     for guest in (await c.execute(select(guests.c.id).where(guests.c.visit_id == visit))).scalars().all():

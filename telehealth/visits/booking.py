@@ -255,7 +255,7 @@ class Booking:
 
 def _patient(asked: PatientAsked) -> Patient:
     born = asked.birth_date.isoformat() if asked.birth_date else None
-    return Patient(asked.name.strip(), asked.contact, born)
+    return Patient(asked.name.strip(), asked.contact, born, asked.record)
 
 
 def _whole(moment: datetime) -> datetime:

@@ -13,13 +13,14 @@ _MOST: Final = 2
 
 @dataclass(slots=True, eq=False)
 class Held:
-    """One leg; `page` made it. `captured`: the recorder takes its packets."""
+    """One leg; `page` made it. `captured`: the recorder takes its packets; `shows_screen`: its screen goes on."""
 
     id: str
     leg: Leg
     page: str | None
     connected: bool = False
     captured: bool = False
+    shows_screen: bool = True
 
     def capture(self, sink: FrameSink) -> None:
         """From the next packet on the recorder has it; of a leg that has just ended it has nothing."""
@@ -29,6 +30,12 @@ class Held:
             sink.leg_closed(refusal.code)
         else:
             self.captured = True
+
+    def show_screen(self, allowed: bool) -> None:
+        """Whether the others get this person's screen."""
+        if allowed != self.shows_screen:
+            self.shows_screen = allowed
+            self.leg.show_screen(allowed)
 
     def release(self, reason: str) -> None:
         """From this call on the recorder has nothing of it; again does nothing."""
@@ -59,6 +66,10 @@ class Legs:
     def connected(self) -> frozenset[str]:
         """Who has a leg that media can flow over."""
         return frozenset(person for person, legs in self._of.items() if any(held.connected for held in legs))
+
+    def captured(self) -> frozenset[str]:
+        """Whose packets the recorder takes."""
+        return frozenset(person for person, legs in self._of.items() if any(held.captured for held in legs))
 
     def add(self, participant: str, held: Held) -> None:
         """One more; of three the one goes that is worth least: the oldest, but never the only one that is connected."""

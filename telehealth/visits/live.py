@@ -108,39 +108,45 @@ class LiveVisits(VisitsAmongServers):
     # In the call.
 
     def may_signal(self, here: Here, to: str) -> str | None:
-        """Whether a message may pass: both are admitted and the other is there. The sender's page.
+        """Whether a message may pass: both are admitted, the other is there, and there is something to agree on.
 
-        Raises NotEntered, NotAdmitted, NoSuchParticipant; DirectForbidden where no browser may learn another's address.
+        The sender's page. Raises NotEntered, NotAdmitted, NoSuchParticipant; DirectForbidden where no browser may learn
+        another's address, and where their media goes by the relay alone.
         """
-        visit = self.of(here).visit
+        running = self.of(here)
+        visit = running.visit
         visit.inside(here)
         if not self.desk.settings.direct_allowed:
             raise DirectForbidden
         me, other = visit.inside(here), visit.person(to)
         if not other.admitted or not other.online or other is me:
             raise NoSuchParticipant
+        if not running.media.lets_meet(me.id, other.id):
+            raise DirectForbidden
         return me.page
 
     def media(self, here: Here, *, audio: bool, video: bool, screen: bool) -> None:
         """What somebody sends, for the others to see. Raises NotAdmitted, ScreenForbidden, IdentityOpen."""
-        visit = self.of(here).visit
+        running = self.of(here)
+        visit = running.visit
         me = visit.inside(here)
-        if screen and visit.row.screen_forbidden and not me.staff:
-            raise ScreenForbidden
-        if screen and not me.screen and visit.unseen():
-            raise IdentityOpen
+        if screen and not visit.may_share(me):
+            raise ScreenForbidden if visit.row.screen_forbidden and not me.staff else IdentityOpen
         me.audio, me.video, me.screen = audio, video, screen
+        running.media.police_screens()
         self.desk.tell(visit)
 
     async def screen_policy(self, here: Here, *, forbidden: bool) -> None:
         """Forbid screen sharing, and stop a running share, or allow it. Raises ClinicianOnly."""
-        visit = self.of(here).visit
+        running = self.of(here)
+        visit = running.visit
         visit.clinician(here)
         visit.forbid_screen(forbidden)
         stopped = [person for person in visit.admitted() if forbidden and person.screen and not person.staff]
         for person in stopped:
             person.screen = False
             self.desk.send(person.id, "screen.stop", {})
+        running.media.police_screens()
         self.desk.tell(visit)
         await self.rooms.store.change(visit.id, screen_share_forbidden=forbidden)
         for person in stopped:

@@ -8,23 +8,22 @@ from dataclasses import replace
 from typing import Final
 
 from telehealth.errors import Reason, Refusal
-from telehealth.frames import FrameSink
 from telehealth.ids import Kind, new_id
 from telehealth.log import get_logger
 from telehealth.visits import turning
 from telehealth.visits.chores import Timer
 from telehealth.visits.faults import LegNotWanted
-from telehealth.visits.legs import Held, Legs
+from telehealth.visits.legs import Held
 from telehealth.visits.neighbours import Desk
 from telehealth.visits.ports import Slot
 from telehealth.visits.roster import Here, LiveVisit, Person
 from telehealth.visits.states import CAPTURING
+from telehealth.visits.taking import Taking
 from telehealth.visits.topology import Topology, topology
 from telehealth.visits.turning import Media, Step
 
 log = get_logger(__name__)
 
-SinkFor = Callable[[str], FrameSink | None]  # a participant's way into the recorder; None: not wanted
 TWO: Final = 2
 
 
@@ -34,10 +33,11 @@ class MediaFlow:
     def __init__(self, desk: Desk, visit: LiveVisit) -> None:
         self._desk = desk
         self._visit = visit
-        self.legs: Final = Legs()
+        self.legs: Final = visit.legs
+        self.taking: Final = Taking(visit)
         self._roster: frozenset[str] = frozenset()
+        self._pair: frozenset[str] = frozenset()  # who may hear where the other's browser is
         self._limit: Timer | None = None
-        self._sink_for: SinkFor | None = None  # there while the recorder takes frames
         self.relay_failed: Callable[[], None] = lambda: None  # told when two people must do without the relay
 
     @property
@@ -65,12 +65,29 @@ class MediaFlow:
             self._turn(target)
         else:
             self._settle_if_complete()
+        self._meet()
         self._watch()
 
     def try_relay(self) -> None:
         """Somebody asks for what needs the relay: that it could not be had before counts no more."""
         self._visit.media = replace(self.state, relay_works=True)
         self.reconsider()
+
+    def _meet(self) -> None:
+        """Who signals to whom: two whose media goes direct, or could; while that is left, whoever it went between."""
+        media, two = self.state, self.may_go_direct
+        parked = two and media.topology is Topology.RELAY
+        if parked != media.parked:
+            self._visit.media = replace(media, parked=parked)
+            self._desk.tell(self._visit)
+        if two and media.topology is not Topology.ALONE:
+            self._pair = self._roster
+        elif media.settled or not self._pair <= self._roster:
+            self._pair = frozenset()
+
+    def lets_meet(self, one: str, other: str) -> bool:
+        """Whether these two browsers may signal to each other."""
+        return {one, other} <= self._pair
 
     @property
     def _direct_allowed(self) -> bool:
@@ -106,6 +123,7 @@ class MediaFlow:
         self._stop_watching()
         if not visit.media.wants_legs:
             self.legs.finish_all(visit.media.topology.value)
+        self._meet()
         self._watch()
         self._desk.tell(visit)
 
@@ -132,8 +150,9 @@ class MediaFlow:
         if step is Step.SETTLE:
             self._settle()
         elif step is Step.ASK:
-            for participant in online - self.legs.connected():
-                self._desk.send(participant, "leg.open", {})
+            self._ask(online - self.legs.connected())
+        elif step is Step.GO_ON:
+            self._go_on(online - self.legs.connected())
         elif step is Step.LEAVE_RELAY:
             self._leave_relay("timeout")
         elif step is Step.BACK_TO_RELAY:
@@ -141,6 +160,23 @@ class MediaFlow:
             log.warning("media.direct_failed", visit=self._visit.id)
             self.reconsider()
         self._watch()
+
+    def _ask(self, lacking: frozenset[str]) -> None:
+        self._visit.media = replace(self.state, asked=self.state.asked + 1)
+        for participant in lacking:
+            self._desk.send(participant, "leg.open", {})
+
+    def _go_on(self, lacking: frozenset[str]) -> None:
+        """The others wait no longer for those who make no leg, who are told, and asked again and again."""
+        visit = self._visit
+        for participant in lacking - self.state.without:
+            log.warning("media.gone_on_without", visit=visit.id, participant=participant)
+        visit.media = turning.gone_on(self.state, lacking)
+        self._ask(lacking)
+        if len(self._online() - lacking) >= TWO and not self.state.settled:
+            self._settle()
+        else:
+            self._desk.tell(visit)
 
     def _leave_relay(self, code: str) -> None:
         """Two people go on browser to browser; what is recorded ends, and says that it was cut short."""
@@ -189,6 +225,7 @@ class MediaFlow:
             leg.finish("not_wanted")
             raise LegNotWanted
         held = Held(leg_id, leg, page)
+        held.show_screen(self._visit.may_share(me))
         self.legs.add(me.id, held)
         self._desk.chores.start(self._follow(me, held), f"media.leg {room}")
         return answer, leg.slots()
@@ -201,21 +238,27 @@ class MediaFlow:
         if await held.leg.wait_connected():
             self._is_connected(me, held)
         reason = await held.leg.wait_closed()
+        taken = held.captured
         held.release(reason)
         if self.legs.remove(me.id, held):
-            self._is_lost(me, reason)
+            self._is_lost(me, reason, taken)
 
     def _is_connected(self, me: Person, held: Held) -> None:
         if not self.legs.connect(me.id, held):
             return
-        self._attach(me.id)
+        taken, missed = self.taking.attach(me.id), me.id in self.state.without
+        self._visit.media = turning.came(self.state, me.id)
         self._settle_if_complete()
+        if taken or missed:
+            self._desk.tell(self._visit)
 
-    def _is_lost(self, me: Person, reason: str) -> None:
-        """A leg ended by itself: its person is asked for another one."""
+    def _is_lost(self, me: Person, reason: str, taken: bool) -> None:
+        """A leg ended by itself: its person is asked for another one, and nobody believes that they are recorded."""
         log.warning("media.leg_lost", visit=self._visit.id, participant=me.id, code=reason)
         if self.state.wants_legs and me.admitted and me.online and self.legs.newest(me.id) is None:
             self._desk.send(me.id, "leg.open", {})
+        if taken:
+            self._desk.tell(self._visit)
         self._watch(self._desk.settings.leg_seconds)
 
     def returned(self, person: Person) -> None:
@@ -224,59 +267,31 @@ class MediaFlow:
             if held.page != person.page:
                 self.legs.end(person.id, held, "replaced")
         self._visit.media = replace(self.state, ready=self.state.ready - {person.id})
-        self._attach(person.id)
+        self.taking.attach(person.id)
         self._stop_watching()  # a page that was just loaded has all its time
         self._watch()
 
     def dropped(self, person: Person) -> None:
         """Somebody's socket is gone: the call goes on, but nobody records who could not say stop."""
-        self.release_one(person.id, "connection_lost")
+        self.taking.release_one(person.id, "connection_lost")
         self._settle_if_complete()
 
     def close(self, reason: str) -> None:
         """End every leg."""
         self._stop_watching()
-        self.release(reason)
+        self.taking.release(reason)
         self.legs.finish_all(reason)
+
+    def police_screens(self) -> None:
+        """Nobody's screen goes on to the others who may not share it."""
+        for person in tuple(self._visit.admitted()):
+            for held in self.legs.of(person.id):
+                held.show_screen(self._visit.may_share(person))
 
     def carrying(self, participant: str) -> str | None:
         """The id of the leg that carries somebody's media, for figures."""
         held = self.legs.newest_connected(participant)
         return held.id if held is not None else None
-
-    # The recorder.
-
-    def capture(self, sink_for: SinkFor) -> None:
-        """From now on the recorder takes the packets of everybody whom `sink_for` gives a sink, until `release`."""
-        self._sink_for = sink_for
-        for person in tuple(self._visit.admitted()):
-            self._attach(person.id)
-
-    def release(self, reason: str) -> None:
-        """From this call on the recorder takes nothing of anybody."""
-        self._sink_for = None
-        for held in self.legs:
-            held.release(reason)
-
-    def release_one(self, participant: str, reason: str) -> None:
-        """From this call on the recorder takes nothing of this person, until they are back."""
-        for held in self.legs.of(participant):
-            held.release(reason)
-
-    def request_key_frame(self, participant: str) -> None:
-        held = self.legs.newest_connected(participant)
-        if held is not None:
-            held.leg.request_key_frame()
-
-    def _attach(self, participant: str) -> None:
-        held, person = self.legs.newest_connected(participant), self._visit.people.get(participant)
-        if held is None or held.captured or self._sink_for is None or person is None or not person.online:
-            return
-        sink = self._sink_for(participant)
-        if sink is not None:
-            for earlier in self.legs.of(participant):
-                earlier.release("replaced")
-            held.capture(sink)
 
 
 def told(slots: Sequence[Slot]) -> list[dict[str, str]]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from telehealth.access import Action as May
-from telehealth.access import Caller, require
+from telehealth.access import Caller, require, unusual_entry
 from telehealth.errors import NotFound
 from telehealth.reach.ports import Reading, SeenPort
 from telehealth.visits.objects import visit_object
@@ -75,7 +75,10 @@ class Onlooker:
             raise NotFound
         circle = await rooms.store.circle(visit, rooms.clock.now())
         thing = visit_object(row, circle, early_minutes=settings.early_minutes, late_minutes=settings.late_minutes)
-        require(caller, May.VISITS_MEDIA, thing)
+        verdict = require(caller, May.VISITS_MEDIA, thing)
+        if verdict.alerts:
+            entry = unusual_entry(caller, verdict, May.VISITS_MEDIA, {"request": "media"})
+            await rooms.audit.enter_throttled(entry, f"unusual:{caller.id}:{'+'.join(verdict.alerts)}")
         running = self._live.find(visit)
         if running is None:
             return MediaSeen(visit, "alone", 0, True, ())

@@ -21,6 +21,8 @@ class PatientAsked(Protocol):
     def contact(self) -> str | None: ...
     @property
     def birth_date(self) -> date | None: ...
+    @property
+    def record(self) -> str | None: ...
 
 
 class ConfirmAsked(Protocol):
@@ -99,6 +101,7 @@ class NewPatient:
     name: str
     contact: str | None = None
     birth_date: date | None = None
+    record: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,10 @@ class Leg(Protocol):
 
     def slots(self) -> Sequence[Slot]: ...
 
+    def show_screen(self, allowed: bool) -> None:
+        """Whether the others get this browser's screen, from this call on."""
+        ...
+
     async def restart(self, offer_sdp: str) -> str:
         """The answer to a later offer of the same page. Raises a Refusal for another certificate, or after the end."""
         ...

@@ -201,6 +201,7 @@ class Presence:
         person.silent()
         if person.admitted:
             self._media.dropped(person)
+            self._media.police_screens()
             self._flow.dropped(person)
         self.expect(person)
         self._desk.tell(self._visit)

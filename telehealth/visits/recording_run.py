@@ -52,7 +52,7 @@ class RecordingRun:
                 purpose=purpose,
                 consents=list(state.answers.values()),
                 listener=Listener(self, state),
-                ask_key=lambda _recording, participant: self._media.request_key_frame(participant),
+                ask_key=lambda _recording, participant: self._media.taking.request_key_frame(participant),
             )
         except Refusal as refusal:
             self._not_begun(state, refusal.code)
@@ -97,7 +97,7 @@ class RecordingRun:
     def _capture(self, state: RecordingState) -> None:
         """Have the recorder take everybody's packets, those of legs still to come included, while this goes on."""
         if state is self.state and not state.pauses and state.phase in CAPTURING:
-            self._media.capture(lambda participant: self._sink(state, participant))
+            self._media.taking.capture(lambda participant: self._sink(state, participant))
 
     def _sink(self, state: RecordingState, participant: str) -> FrameSink | None:
         """Somebody's way into the recorder; None for whoever has not said yes to it."""
@@ -127,7 +127,7 @@ class RecordingRun:
         """Pause for one more reason: at once nobody's packets reach the recorder. Raises WrongState."""
         state = self.state
         state.phase = after(RECORDING, state.phase, RecordingStep.PAUSE)
-        self._media.release(code)
+        self._media.taking.release(code)
         state.pauses = [*(pause for pause in state.pauses if pause != code), code]
         state.reason = state.pauses[0]
         state.forget_timer("start")
@@ -186,7 +186,7 @@ class RecordingRun:
             return
         if reason in _FROM_PEOPLE and state.recording is not None:
             desk.rooms.recorder.cut(state.recording, reason)
-        self._media.release(reason)
+        self._media.taking.release(reason)
         state.phase = after(RECORDING, state.phase, RecordingStep.STOP)
         state.reason, state.consent, state.pauses = reason, None, []
         state.forget_timers()

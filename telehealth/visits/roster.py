@@ -9,6 +9,7 @@ from telehealth.access import Caller
 from telehealth.visits.chores import Timer
 from telehealth.visits.consent import Consent
 from telehealth.visits.faults import ClinicianOnly, NoSuchParticipant, NotAdmitted, NotEntered
+from telehealth.visits.legs import Legs
 from telehealth.visits.receipts import SigningKey
 from telehealth.visits.rows import PersonRow, VisitRow
 from telehealth.visits.states import HERE, ParticipantState, RecordingPhase, VisitState
@@ -169,6 +170,7 @@ class LiveVisit:
     people: dict[str, Person] = field(default_factory=dict)
     recording: RecordingState = field(default_factory=RecordingState)
     media: Media = field(default_factory=Media)
+    legs: Legs = field(default_factory=Legs)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -194,6 +196,12 @@ class LiveVisit:
         """Whether much hangs on who it is, and a patient in the call has not been looked at and found the same."""
         patients = (person for person in self.admitted() if person.patient)
         return self.row.assurance == "high" and any(person.sighted != "same" for person in patients)
+
+    def may_share(self, person: Person) -> bool:
+        """Whether the others may see this person's screen; one that they see outlives a face not yet compared."""
+        if self.row.screen_forbidden and not person.staff:
+            return False
+        return person.screen or not self.unseen()
 
     def admitted(self) -> Iterator[Person]:
         return (person for person in self.people.values() if person.admitted)

@@ -13,11 +13,25 @@ Assurance = Literal["standard", "high"]
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """Whom a visit is for, as the clinic wrote it. `contact`: e-mail address or phone; `birth_date`: YYYY-MM-DD."""
+    """Whom a visit is for, as the clinic wrote it. `contact`: e-mail address or phone; `birth_date`: YYYY-MM-DD.
+
+    `record`: their number in the clinic's own records.
+    """
 
     name: str
     contact: str | None = None
     birth_date: str | None = None
+    record: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """What tells them from others of their name: the record's number, else the birth date, else nothing.
+
+        A line break parts what stands there; neither a name nor a number holds one.
+        """
+        if self.record:
+            return f"record\n{self.record}"
+        return f"{self.name}\n{self.birth_date}" if self.birth_date else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +45,7 @@ class Confirmed:
 
 @dataclass(frozen=True, slots=True)
 class VisitRow:
-    """One visit. `patient_lookup`: keyed hash of the patient's name, 32 bytes."""
+    """One visit. `patient_lookup`: keyed hash of who the patient is, 32 bytes."""
 
     id: str
     clinician: str

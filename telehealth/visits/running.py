@@ -209,6 +209,7 @@ class RunningVisits:
         person = running.visit.people.get(event.participant) if running else None
         if running and person:
             person.sighted = event.outcome
+            running.media.police_screens()
             self.desk.tell(running.visit)
 
     async def participant_signed_out(self, event: ParticipantSignedOut) -> None:

@@ -35,6 +35,7 @@ class Sending:
         to = self.sendable(row, asked, contact)
         if asked.send is not None and to is not None:
             message = link_message(
+                (guest and guest.language) or config.server.language,
                 config.server.clinic_name,
                 Secret(f"{config.public_url}/join#{issued.token.reveal()}"),
                 link=issued.id,

@@ -185,14 +185,15 @@ class VisitStore(PersonStore):
             return (await connection.execute(select(links.c.id).where(good))).first() is not None
 
     def lookup(self, patient: Patient) -> bytes:
-        """The keyed hash by which a patient's visits are found."""
-        return self._cipher.lookup("patient", patient.name)
+        """The keyed hash under which a patient is known, here and in the log."""
+        return self._cipher.lookup("patient", patient.identity)
 
     def _sealed(self, visit: str, patient: Patient) -> dict[str, bytes | None]:
         columns = {
             "patient_name_sealed": patient.name,
             "patient_contact_sealed": patient.contact,
             "patient_birth_sealed": patient.birth_date,
+            "patient_record_sealed": patient.record,
         }
         sealed = {
             column: None if text is None else self._cipher.seal(text, table="visits", column=column, row=visit)
@@ -200,7 +201,8 @@ class VisitStore(PersonStore):
         }
         key = contact_key(patient.contact)
         found_by = None if key is None else self._cipher.lookup("visit-contact", key)
-        return {**sealed, "patient_lookup": self.lookup(patient), "contact_lookup": found_by}
+        named = self._cipher.lookup("patient", patient.name)
+        return {**sealed, "patient_lookup": self.lookup(patient), "name_lookup": named, "contact_lookup": found_by}
 
     def _confirmed(self, visit: str, confirm: Confirmed | None) -> dict[str, Any]:
         asked = confirm or Confirmed("none")
@@ -220,6 +222,7 @@ class VisitStore(PersonStore):
                 name=self._opened("visits", "patient_name_sealed", row) or "",
                 contact=self._opened("visits", "patient_contact_sealed", row),
                 birth_date=self._opened("visits", "patient_birth_sealed", row),
+                record=self._opened("visits", "patient_record_sealed", row),
             ),
             patient_lookup=row.patient_lookup,
             scheduled_at=row.scheduled_at,

@@ -1,6 +1,6 @@
 """What one person may see of a visit: pure; people in the call see each other, and of names staff's and guests'."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from datetime import datetime
 from typing import Any
 
@@ -24,12 +24,13 @@ def view(visit: LiveVisit, viewer: Person, now: datetime, *, never_direct: bool 
     }
     if viewer.staff:
         about["patient_name"] = row.patient.name
+    captured = visit.legs.captured() if viewer.admitted else frozenset()
     return {
         "revision": visit.revision,
         "at": rfc3339(now),
         "visit": about,
         "self": {"participant": viewer.id, "role": viewer.role, "state": viewer.state.value},
-        "participants": [_person(person, viewer) for person in _visible(visit, viewer)],
+        "participants": [_person(person, viewer, captured) for person in _visible(visit, viewer)],
         "polite": not viewer.staff,
         "screen_forbidden": row.screen_forbidden,
         "identity_open": visit.unseen(),
@@ -38,6 +39,8 @@ def view(visit: LiveVisit, viewer: Person, now: datetime, *, never_direct: bool 
             "settled": visit.media.settled,
             "turn": visit.media.turn,
             "never_direct": never_direct,
+            "parked": visit.media.parked,
+            "without": sorted(visit.media.without) if viewer.admitted else [],
         },
         "recording": _recording(visit.recording, viewer),
     }
@@ -52,7 +55,7 @@ def _visible(visit: LiveVisit, viewer: Person) -> Iterable[Person]:
             yield person
 
 
-def _person(person: Person, viewer: Person) -> dict[str, Any]:
+def _person(person: Person, viewer: Person, captured: Set[str]) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "participant": person.id,
         "role": person.role,
@@ -63,6 +66,7 @@ def _person(person: Person, viewer: Person) -> dict[str, Any]:
         "audio": person.audio,
         "video": person.video,
         "screen": person.screen,
+        "recorded": person.id in captured,
         "quality": None,
     }
     if viewer.staff or person.staff or (person.guest and viewer.admitted):

@@ -29,7 +29,8 @@ from telehealth.web.audit import (
     reading,
     told,
 )
-from telehealth.web.models import Asked, GivenMoment, Moment, Name, Nothing, Told
+from telehealth.web.covers import Covers, covered
+from telehealth.web.models import Asked, GivenMoment, Moment, Nothing, Told
 from telehealth.web.route import Answer, Ask, Route, Who
 
 SIX_YEARS = timedelta(days=2192)  # 45 CFR 164.528(a)(1)
@@ -39,14 +40,6 @@ _COLUMNS = (
     *("visit", "recording", "subject", "purpose", "detail"),
 )
 log = get_logger(__name__)
-
-
-class PatientBody(Asked):
-    name: Name = Field(description="The whole name, as it stands in the visit.")
-
-
-class PatientTold(Told):
-    patient: str = Field(description="The keyed hash under which this name is found.")
 
 
 class Act(Told):
@@ -70,6 +63,7 @@ class Story(Told):
     visit: str
     acts: Sequence[Act]
     head: Head
+    covers: Covers
 
 
 class Report(Told):
@@ -78,6 +72,7 @@ class Report(Told):
     made_at: Moment
     acts: Sequence[Act]
     head: Head
+    covers: Covers
 
 
 class ReportQuery(Asked):
@@ -99,17 +94,14 @@ class ExportQuery(Criteria):
     format: Literal["jsonl", "csv", "bundle"] = "jsonl"
 
 
-async def find_patient(ask: Ask[PatientBody, Nothing]) -> Answer:
-    """The key of a name, for filters and reports; says nothing about whether there is such a patient."""
-    return Answer(PatientTold(patient=ask.rooms.lookup_patient(ask.body.name).hex()))
-
-
 async def visit_story(ask: Ask[Nothing, Nothing]) -> Answer:
     """A visit in order, each act once: link, code, admission, consents, recording, playback, deletion."""
     visit, rooms = ask.id("visit"), ask.rooms
     await rooms.log.enter(reading(ask.caller, Action.AUDIT_READ, Criteria(visit=visit), {"view": "story"}))
     acts = await story(rooms.log, rooms.names, visit)
-    return Answer(Story(visit=visit, acts=[act_told(one) for one in acts], head=head_of(rooms.log)))
+    return Answer(
+        Story(visit=visit, acts=[act_told(one) for one in acts], head=head_of(rooms.log), covers=await covered(ask))
+    )
 
 
 async def patient_report(ask: Ask[Nothing, ReportQuery]) -> Answer:
@@ -117,7 +109,7 @@ async def patient_report(ask: Ask[Nothing, ReportQuery]) -> Answer:
     query, rooms = ask.query, ask.rooms
     await rooms.log.enter(reading(ask.caller, Action.AUDIT_READ, query.criteria(), {"view": "report"}))
     acts = await access_report(rooms.log, rooms.names, query.patient, query.since, query.until)
-    return Answer(_report(ask, acts, query.criteria()))
+    return Answer(await _report(ask, acts, query.criteria()))
 
 
 async def patient_evidence(ask: Ask[Nothing, ReportQuery]) -> web.StreamResponse:
@@ -135,7 +127,7 @@ async def list_disclosures(ask: Ask[Nothing, DisclosureQuery]) -> Answer:
     criteria = Criteria(patient=query.patient, since=since, until=query.until)
     await rooms.log.enter(reading(ask.caller, Action.AUDIT_READ, criteria, {"view": "disclosures"}))
     acts = await disclosures(rooms.log, rooms.names, query.patient, since, query.until)
-    return Answer(_report(ask, acts, criteria))
+    return Answer(await _report(ask, acts, criteria))
 
 
 async def export_entries(ask: Ask[Nothing, ExportQuery]) -> web.StreamResponse:
@@ -180,13 +172,14 @@ def act_told(one: ActTold) -> Act:
     )
 
 
-def _report(ask: Ask[Any, Any], acts: Sequence[ActTold], criteria: Criteria) -> Report:
+async def _report(ask: Ask[Any, Any], acts: Sequence[ActTold], criteria: Criteria) -> Report:
     return Report(
         since=criteria.since,
         until=criteria.until,
         made_at=ask.rooms.now(),
         acts=[act_told(one) for one in acts],
         head=head_of(ask.rooms.log),
+        covers=await covered(ask),
     )
 
 
@@ -251,16 +244,6 @@ _READ: dict[str, Any] = {"tag": "audit", "scope": "audit:read", "codes": _CODES}
 _OUT: dict[str, Any] = {"tag": "audit", "stream": True, "codes": (*_CODES, IndexOutOfRange, TileBroken)}
 
 ROUTES = (
-    Route(
-        "POST",
-        "/api/v1/audit/patients",
-        find_patient,
-        Who.OVERSEER,
-        "audit",
-        PatientTold,
-        body=PatientBody,
-        scope="audit:read",
-    ),
     Route("GET", "/api/v1/audit/visits/{visit}/story", visit_story, Who.OVERSEER, answer=Story, **_READ),
     Route(
         "GET",

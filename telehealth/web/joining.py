@@ -28,6 +28,7 @@ Callback = Annotated[
 
 class JoinBody(Asked):
     token: Token = Field(description="The part of the link after #.")
+    language: Literal["en", "ar"] | None = Field(default=None, description="Of the page; later messages are in it.")
 
 
 class JoinStep(Told):
@@ -103,7 +104,9 @@ async def open_link(ask: Ask[JoinBody, Nothing]) -> Answer:
         resumed = await joining.resumed(held, token, address=source.address, device=source.device)
         if resumed is not None:
             return Answer(_step(ask.rooms, resumed))
-    presession, step = await joining.open(token, address=source.address, device=source.device)
+    presession, step = await joining.open(
+        token, address=source.address, device=source.device, language=ask.body.language
+    )
     return Answer(_step(ask.rooms, step), cookies=(Cookie("visit", presession),))
 
 

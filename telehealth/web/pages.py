@@ -20,6 +20,7 @@ PAGES: dict[str, str] = {
     "/join": "join.html",
     "/copy": "copy.html",
     "/check": "check.html",
+    "/privacy": "privacy.html",
     "/recordings": "recordings.html",
     "/recordings/{recording}": "recording.html",
     "/audit": "audit.html",

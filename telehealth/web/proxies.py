@@ -15,7 +15,7 @@ class Source:
 
     address: str
     device: str
-    forwarded: bool = False  # told by a proxy of ours
+    forwarded: bool = False  # came by a proxy of ours, whether or not that one said for whom
 
     @property
     def loopback(self) -> bool:
@@ -43,10 +43,10 @@ class Proxies:
 
         No other header counts: `Forwarded` (RFC 7239), X-Real-IP and the like are as anybody wrote them.
         """
-        address, forwarded = request.remote or "unknown", False
+        address = request.remote or "unknown"
+        forwarded = self.trusts(address)  # a proxy that names nobody speaks for the world, also from loopback
         hops = [hop for value in request.headers.getall("X-Forwarded-For", []) for hop in value.split(",")]
         while hops and self.trusts(address):
-            forwarded = True
             claimed = _address(_without_port(hops.pop().strip()))
             if claimed is None:
                 break

@@ -130,8 +130,8 @@ async def list_recordings(ask: Ask[Nothing, RecordingQuery]) -> Answer:
 
 
 async def search_recordings(ask: Ask[RecordingSearch, Nothing]) -> Answer:
-    """A patient's recordings by name, newest first; the search is entered before anything is found."""
-    return await _found(ask, ask.body, ask.rooms.lookup_patient(ask.body.patient))
+    """Recordings of all patients of a name, newest first; the search is entered before anything is found."""
+    return await _found(ask, ask.body, bytes.fromhex(ask.rooms.namesakes.asked(ask.body.patient).key))
 
 
 async def _found(ask: Ask[Any, Any], query: RecordingQuery, patient: bytes | None) -> Answer:

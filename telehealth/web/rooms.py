@@ -31,8 +31,8 @@ from telehealth.identity.sessions import SessionInfo, Sessions
 from telehealth.identity.sightings import Sightings
 from telehealth.identity.sign_in import SignIn
 from telehealth.identity.tokens import ApiTokens
-from telehealth.keys.fields import FieldCipher
 from telehealth.limits.door import Door
+from telehealth.nodes.logs import ServerLogs
 from telehealth.privacy.leaving import Leavings
 from telehealth.privacy.purge import Purge
 from telehealth.registers.room import Registers
@@ -40,6 +40,7 @@ from telehealth.secret import Secret
 from telehealth.sections import Export
 from telehealth.visits.booking import Booking
 from telehealth.visits.guests import Guests
+from telehealth.visits.namesakes import Namesakes
 from telehealth.web.lately import Lately
 from telehealth.web.metrics import Metrics
 from telehealth.web.proxies import Proxies
@@ -199,7 +200,7 @@ class Rooms:
     origins: frozenset[str]
     metrics: Metrics
     log: AuditLog
-    fields: FieldCipher
+    namesakes: Namesakes
     people: People
     enrolment: Enrolment
     sign_in: SignIn
@@ -234,10 +235,7 @@ class Rooms:
     languages: Sequence[str] = ("en", "ar")
     reach: ReachRoom | None = None  # none where no media port is open
     media: MediaRoom | None = None
-
-    def lookup_patient(self, name: str) -> bytes:
-        """The keyed hash under which a patient's name is found."""
-        return self.fields.lookup("patient", name)
+    server_logs: ServerLogs | None = None  # none where nothing but this server's log can be
 
     async def names(self, ids: Iterable[str]) -> dict[str, str]:
         """Names of staff and labels of tokens, by id; others are left out."""

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
+from telehealth.config import Config
 from telehealth.errors import NotFound, Refusal
 from telehealth.identity.faults import SignInRefused, SlowDown, Unauthenticated
 from telehealth.identity.sessions import SessionInfo
@@ -15,6 +16,7 @@ from telehealth.web.route import Answer, Ask, Cookie, Route, Who
 
 # Not "cookies": the session's are taken back one by one, and the browser stays known (docs/limits.md).
 CLEAR_SITE = {"Clear-Site-Data": '"cache", "storage"'}
+AUDIT_YEARS = 6  # 45 CFR 164.316(b)(2); the log itself forgets nothing
 DEVICE_SECONDS = 180 * 24 * 3600
 
 
@@ -43,11 +45,24 @@ class SessionAnswer(SignedIn):
     demo: bool
 
 
+class Kept(Told):
+    """How long what is kept, as the page on privacy tells patients."""
+
+    identity_days: int = Field(description="After a visit; then the server forgets who its patient was.")
+    recording_days: int = Field(
+        description="As a rule; a clinic may set other terms for some, and a hold keeps longer."
+    )
+    backup_days: int = Field(description="That copies of what was deleted may still lie in backups.")
+    audit_years: int = Field(description="That the log of who did what is kept at least.")
+    copies: bool = Field(description="Whether patients may ask for a copy of a recording.")
+
+
 class About(Told):
     clinic: Clinic
     demo: bool
     languages: tuple[str, ...]
     sso: str | None = Field(description="Name of the identity provider, null where there is none.")
+    kept: Kept
     passkeys_at: str | None = Field(description="The host under which passkeys work, null where they do not.")
 
 
@@ -133,7 +148,19 @@ async def about(ask: Ask[Nothing, Nothing]) -> Answer:
     rooms = ask.rooms
     languages, place = tuple(rooms.languages), rooms.passkey_sign_in.place
     sso = rooms.config.sso.name if rooms.config.sso.on else None
-    return Answer(About(clinic=clinic(rooms), demo=rooms.config.demo, languages=languages, passkeys_at=place, sso=sso))
+    demo, kept = rooms.config.demo, _kept(rooms.config)
+    return Answer(About(clinic=clinic(rooms), demo=demo, languages=languages, kept=kept, passkeys_at=place, sso=sso))
+
+
+def _kept(config: Config) -> Kept:
+    days = config.backup.keep_days if config.backup.to is not None else 0
+    return Kept(
+        identity_days=config.privacy.identity_days,
+        recording_days=config.recording.retention_days,
+        backup_days=max(days, config.recording.backup_days),
+        audit_years=AUDIT_YEARS,
+        copies=config.export.patient_copy,
+    )
 
 
 async def enter_demo(ask: Ask[DemoBody, Nothing]) -> Answer:

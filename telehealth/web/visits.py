@@ -18,6 +18,7 @@ from telehealth.web.models import (
     Page,
     PageQuery,
     Person,
+    Record,
     Told,
     clean,
     shown,
@@ -38,6 +39,7 @@ class PatientBody(Asked):
     name: Name
     contact: Contact | None = Field(default=None, description="E-mail address or phone number.")
     birth_date: date | None = None
+    record: Record | None = Field(default=None, description="Their number in the clinic's own records.")
 
     @field_validator("birth_date")
     @classmethod
@@ -94,6 +96,7 @@ class Patient(Told):
     name: str
     contact: str | None
     birth_date: date | None
+    record: str | None
 
 
 class Link(Told):

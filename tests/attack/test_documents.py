@@ -1,6 +1,7 @@
 """What the documents say is tried, is there to be tried."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -40,4 +41,18 @@ def test_every_row_of_the_standard_names_its_test_or_why_not() -> None:
     assert len(rows) > 200
     assert {row[0].split(".")[0] for row in rows} == {str(chapter) for chapter in range(1, 18)}
     assert [row[0] for row in rows if row[3] == "met" and not NAMED.findall(row[4])] == []
+    assert [row[0] for row in rows if row[3].startswith("**operator**") and not NAMED.findall(row[4])] == []
     assert [row[0] for row in rows if row[3] != "met" and ":" not in row[3]] == []
+    assert {row[3].partition(":")[0] for row in rows} <= {"met", "**operator**", "**partly**", "**gap**", "n/a"}
+
+
+def test_the_counts_that_the_table_begins_with_are_its_own() -> None:
+    text = (ROOT / "docs" / "asvs.md").read_text()
+    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in ROWS.findall(text)]
+    low, high = Counter[str](), Counter[str]()
+    for row in rows:
+        if row[0] and row[0][0].isdigit():
+            (high if row[1] == "3" else low)[row[3].partition(":")[0].strip("*")] += 1
+    assert (low["partly"], low["gap"]) == (0, 0)
+    assert f"{low['met']} met, {low['operator']} the operator's, none partly, no gaps, {low['n/a']} without" in text
+    assert f"{high['met']} met, {high['partly']} partly, {high['gap']} gaps" in text

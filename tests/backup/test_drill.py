@@ -41,6 +41,7 @@ async def test_on_sqlite_with_keys_in_files(tmp_path: Path) -> None:
     await drill(Drill(tmp_path), None)
 
 
+@pytest.mark.slow
 async def test_on_postgresql_with_keys_in_a_vault(tmp_path: Path, postgres: Postgres, openbao: OpenBao) -> None:
     settings = {"PLACES__DATABASE": await asyncio.to_thread(postgres.database), **held_by(openbao, "both-")}
     await drill(Drill(tmp_path, settings), postgres)

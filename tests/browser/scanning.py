@@ -2,9 +2,9 @@
 
 from tests.browser.clinic import Booked, Clinic
 
-CLICK_ALL = """() => {
-  const all = "a[href], button, summary, input[type=submit], [role=button]";
-  for (const one of document.querySelectorAll(all)) one.click();
+CLICK_ALL = """async () => {
+  for (const link of document.querySelectorAll("a[href]")) await (await fetch(link.href)).text();
+  for (const one of document.querySelectorAll("button, summary, input[type=submit], [role=button]")) one.click();
   return document.body.innerText;
 }"""
 

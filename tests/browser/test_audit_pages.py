@@ -72,6 +72,41 @@ def test_the_log_is_filtered_told_and_reported(at: Clinic, visited: Booked, lang
     assert not look.violations, "\n".join(look.violations)
 
 
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_people_of_one_name_are_chosen_from_never_mixed(at: Clinic, visited: Booked, language: str) -> None:
+    look, who = Looker(language), admin(at, language)
+    page, shared = who.page, f"Shared Name {language}"
+    people = [
+        {"birth_date": "1980-02-29"},
+        {"birth_date": "1941-03-17", "record": f"A-4711-{language}"},
+        {"record": f"A-4712-{language}"},
+    ]
+    visits = [
+        at.send(at.desk, "POST", "/visits", patient={"name": shared, **one}).json()["visit"]["id"] for one in people
+    ]
+    page.goto(f"{at.house.url}/audit/report")
+    page.fill("input[name=patient]", shared)
+    page.click("form button[type=submit]")
+    expect(page.locator(".namesakes button")).to_have_count(3)
+    look("audit-namesakes", who)
+    with page.expect_response(lambda one: "/audit/report?" in one.url) as report:
+        page.locator(".namesakes button", has_text="A-4711").click()
+    expect(page.locator(".paper .whose")).to_contain_text("A-4711")
+    assert {act["visit"] for act in report.value.json()["acts"] if act["visit"]} == {visits[1]}
+    page.goto(f"{at.house.url}/audit")
+    page.fill("input[name=patient]", shared)
+    page.click("form button[type=submit]")
+    which = page.locator("select[name=which]")
+    expect(which.locator("option")).to_have_count(3)
+    page.select_option(
+        "select[name=which]", index=[one.count("A-4712") for one in which.locator("option").all_inner_texts()].index(1)
+    )
+    expect(page.locator("tbody tr", has_text=visits[2]).first).to_be_visible()
+    expect(page.locator("tbody tr", has_text=visits[1])).to_have_count(0)
+    look("audit-which", who)
+    assert not look.violations, "\n".join(look.violations)
+
+
 def test_the_report_on_paper_holds_everything_and_no_buttons(at: Clinic, visited: Booked, tmp_path: Path) -> None:
     page = admin(at).page
     page.goto(f"{at.house.url}/audit/report")

@@ -59,7 +59,7 @@ def invited(at: Clinic, browser: Browser | None = None, **context: object) -> Pa
     return patient
 
 
-@pytest.mark.parametrize("language", ["en", "ar"])
+@pytest.mark.parametrize("language", ["en", pytest.param("ar", marks=pytest.mark.slow)])
 def test_in_an_open_network_everything_works_and_the_fast_way_is_taken(at: Clinic, language: str) -> None:
     looker = Looker(language)
     with behind(at) as browser:

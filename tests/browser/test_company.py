@@ -105,7 +105,7 @@ def test_a_clinician_invites_from_the_call_and_takes_an_invitation_back_on_the_d
     expect(clinician.page.locator(".knock")).to_have_count(0)
 
 
-@pytest.mark.parametrize(("language", "locale"), [("en", "en-GB"), ("ar", "ar-EG")])
+@pytest.mark.parametrize(("language", "locale"), [pytest.param("en", "en-GB", marks=pytest.mark.slow), ("ar", "ar-EG")])
 def test_three_people_look_well_on_every_screen_in_every_language(at: Clinic, language: str, locale: str) -> None:
     people = company_of_three(at, locale=locale)
     look = Looker(language)

@@ -58,3 +58,18 @@ def test_a_camera_that_is_taken_away_in_the_call_is_started_again_by_one_tap(at:
     hint.get_by_role("button").click()
     expect(page.locator(".stage [data-hint=ended]")).to_have_count(0)
     assert not looker.violations, "\n".join(looker.violations)
+
+
+def test_clinicians_are_told_what_helps_on_their_side(at: Clinic) -> None:
+    booked = at.book()
+    at.waiting(booked)
+    clinician = at.opened(booked)
+    clinician.page.click(".admit")
+    page, looker = clinician.page, Looker("en")
+    page.wait_for_selector(".controls")
+    page.evaluate("() => Object.defineProperty(navigator, 'onLine', { value: false, configurable: true })")
+    page.evaluate("() => dispatchEvent(new Event('offline'))")
+    expect(page.locator(".stage .hints li").first).to_have_attribute("data-hint", "offline")
+    looker("guide-clinician", clinician)
+    assert words_missing(page.inner_text("body")) == []
+    assert not looker.violations, "\n".join(looker.violations)

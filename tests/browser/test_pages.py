@@ -10,7 +10,7 @@ from tests.stories import visit
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.parametrize("language", ["en", "ar"])
+@pytest.mark.parametrize("language", ["en", pytest.param("ar", marks=pytest.mark.slow)])
 def test_the_visit_story_is_told_and_every_page_is_accessible(language: str, tmp_path: Path) -> None:
     steps = visit.Steps(say=lambda line: None)
     looker = Looker(language)

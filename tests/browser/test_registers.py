@@ -15,7 +15,7 @@ def day(offset: int) -> str:
     return (datetime.now(UTC).date() + timedelta(days=offset)).isoformat()
 
 
-@pytest.mark.parametrize("language", ["en", "ar"])
+@pytest.mark.parametrize("language", ["en", pytest.param("ar", marks=pytest.mark.slow)])
 def test_three_registers_are_kept_on_one_page(at: Clinic, language: str) -> None:
     admin = at.staff(at.admin_state, **DESK | {"locale": {"en": "en-GB", "ar": "ar-EG"}[language]})
     page, looker = admin.page, Looker(language)

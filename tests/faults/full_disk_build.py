@@ -10,7 +10,7 @@ from pathlib import Path
 from recordings.vault.files import SystemFiles
 from telehealth.__main__ import main
 
-ROOM = 150_000
+ROOM = 600_000
 write, written = SystemFiles.write, 0
 
 

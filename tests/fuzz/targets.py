@@ -22,6 +22,7 @@ from signaling.rtc.traffic import Line, Seat, Traffic
 from signaling.rtc.vp8 import LARGEST_FRAME, Vp8Assembler, Vp8Frame, read_descriptor
 from telehealth.clock import SystemClock
 from telehealth.frames import EncodedFrame, TrackKind
+from tests.fuzz.batch import SEEDS, one_batch
 from tests.fuzz.pieces import MOST_PIECES, apart, joined
 from tests.fuzz.webm import frames, one_webm
 from tests.signaling.rtc.media_parts import AUDIO_SSRC, VIDEO_SSRC, offer_lines, opus, rtp, vp8
@@ -239,4 +240,5 @@ TARGETS = {
         one_vp8,
     ),
     "webm": Target((frames(),), one_webm),
+    "batch": Target(SEEDS, lambda octets: one_batch(octets, _pair)),
 }

@@ -11,7 +11,8 @@ SEED = 20261122
 
 
 @pytest.mark.parametrize(
-    ("name", "count"), [("stun", 4000), ("rtp", 150), ("rtcp", 150), ("sdp", 500), ("vp8", 2000), ("webm", 1000)]
+    ("name", "count"),
+    [("stun", 4000), ("rtp", 150), ("rtcp", 150), ("sdp", 500), ("vp8", 2000), ("webm", 1000), ("batch", 60)],
 )
 def test_changed_inputs_break_no_promise(name: str, count: int) -> None:
     assert run.run(name, SEED, count=count) >= count

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from telehealth.access import command_line
-from tests.order.cast import ada_of, root_of
-from tests.order.place import Ask, Member, Place, http, soon
+from telehealth.audit.actions import Action
+from telehealth.audit.reading import EntryFilter
+from tests.order.cast import ada_of, root_of, second_of
+from tests.order.place import PARTIES, Ask, Member, Place, http
 from tests.order.recordings import recording_of
 
 
@@ -74,6 +75,10 @@ async def finished_export(place: Place) -> str:
     return str(reply.said["id"])
 
 
+async def download_export(place: Place) -> Ask:
+    return (await root_of(place)).ask("GET", f"/exports/{await finished_export(place)}/file")
+
+
 async def remove_export(place: Place) -> Ask:
     return (await root_of(place)).ask("DELETE", f"/exports/{await finished_export(place)}")
 
@@ -83,18 +88,18 @@ async def ask_copy(place: Place) -> Ask:
     return (await ada_of(place)).ask("POST", f"/recordings/{recording}/copies", language="en")
 
 
-async def _asked_copy(place: Place) -> str:
+async def asked_copy(place: Place) -> str:
     reply = await (await ask_copy(place))()
     assert reply.done, reply
     return str(reply.said["id"])
 
 
 async def approve_copy(place: Place) -> Ask:
-    return (await root_of(place)).ask("POST", f"/copies/{await _asked_copy(place)}/approve")
+    return (await root_of(place)).ask("POST", f"/copies/{await asked_copy(place)}/approve")
 
 
 async def decline_copy(place: Place) -> Ask:
-    return (await root_of(place)).ask("POST", f"/copies/{await _asked_copy(place)}/decline", reason="not_theirs")
+    return (await root_of(place)).ask("POST", f"/copies/{await asked_copy(place)}/decline", reason="not_theirs")
 
 
 async def ask_own_copy(place: Place) -> Ask:
@@ -132,6 +137,27 @@ async def acknowledge_alert(place: Place) -> Ask:
     return (await root_of(place)).ask("POST", f"/alerts/{await alert_of(place)}/acknowledge", note="looked at")
 
 
+async def judge_case(place: Place) -> Ask:
+    """By somebody else than who broke the glass."""
+    await alert_of(place)
+    case = (await place.house.log.entries(limit=200, only=EntryFilter(action=Action.BREAK_GLASS_OPEN)))[-1].index
+    await place.house.alerting.room.look()
+    return (await root_of(place)).ask(
+        "POST", "/reviews/case", case=case, verdict="justified", note="nobody else was there"
+    )
+
+
+async def sign_review(place: Place) -> Ask:
+    """A week that nobody signed yet, long before there was anything to count."""
+    root, weeks = await root_of(place), (f"2020-W{number:02d}" for number in range(1, 53))
+    await place.house.alerting.room.look()
+    for week in weeks:
+        shown = (await root.ask("GET", f"/reviews/week?week={week}")()).said
+        if shown["signed"] is None:
+            break
+    return root.ask("POST", "/reviews/sign", week=shown["week"], sha256=shown["sha256"])
+
+
 async def fhir_search(place: Place) -> Ask:
     return (await root_of(place)).ask("GET", "//fhir/AuditEvent")
 
@@ -141,15 +167,10 @@ async def fhir_read(place: Place) -> Ask:
 
 
 async def part_certificate(place: Place) -> Ask:
-    from tests.order.place import PARTIES
-
-    recording = await recording_of(place, own=True)
-    party = PARTIES[0].participant
-    reply = await place.command("recording", "delete-part", recording, party, "--reason", "withdrawal")
-    assert reply.done, reply
-    await soon(lambda: True)
-    path = f"/recordings/{recording}/parts/{party}/certificate"
-    if not (await (await root_of(place)).ask("GET", path)()).done:
-        for request in await place.house.recordings.erasing.waiting(command_line()):
-            await place.house.recordings.erasing.approve(command_line("second"), request.id)
-    return (await root_of(place)).ask("GET", path)
+    second, recording = await second_of(place), await recording_of(place, own=True)
+    path = f"/recordings/{recording}/parts/{PARTIES[0].participant}"
+    asked = await (await root_of(place)).ask("DELETE", path, reason="withdrawal")()
+    assert asked.done, asked
+    approved = await second.ask("POST", f"/deletions/{asked.said['requests'][0]['id']}/approve")()
+    assert approved.done, approved
+    return (await root_of(place)).ask("GET", f"{path}/certificate")

@@ -11,17 +11,17 @@ import pytest
 import structlog
 
 import telehealth.audit.log
-import telehealth.house
 from telehealth.app import open_server
 from telehealth.audit.limits import Limits
 from telehealth.clock import SystemClock
 from telehealth.config import Config
-from telehealth.identity.hashing import Cost, Hasher
+from telehealth.identity.hashing import Cost
 from telehealth.keys.keystore import KeyStore
 from telehealth.log import configure
 from tests.order.place import Place
 from tests.order.probe import Probe
 
+CHEAP = Cost(passes=1, memory_kib=64, lanes=1)
 QUICK = partial(Limits, patience=2.0, brief=0.1, retry_every=0.02)
 
 
@@ -59,14 +59,13 @@ def probe(monkeypatch: pytest.MonkeyPatch) -> Probe:
     made = Probe()
     made.install(monkeypatch)
     monkeypatch.setattr(telehealth.audit.log, "Limits", QUICK)
-    monkeypatch.setattr(telehealth.house, "Hasher", lambda _cost: Hasher(Cost(1, 64, 1)))
     return made
 
 
 @pytest.fixture
 async def place(tmp_path: Path, probe: Probe, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
     async with (
-        open_server(config_in(tmp_path), SystemClock()) as server,
+        open_server(config_in(tmp_path), SystemClock(), CHEAP) as server,
         AsyncExitStack() as stack,
     ):
         made = Place(server, tmp_path, stack)

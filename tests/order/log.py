@@ -12,7 +12,7 @@ async def _log(place: Place, path: str) -> Ask:
 def reads_log(path: str) -> Prepare:
     async def prepare(place: Place) -> Ask:
         made = await place.booked(await ada_of(place))
-        key = (await (await root_of(place)).ask("POST", "/audit/patients", name=NAME)()).said["patient"]
+        key = (await (await root_of(place)).ask("POST", "/audit/patients", name=NAME)()).said["items"][0]["patient"]
         return await _log(place, path.format(visit=made["visit"]["id"], patient=key))
 
     return prepare
@@ -21,3 +21,8 @@ def reads_log(path: str) -> Prepare:
 async def read_tile(place: Place) -> Ask:
     width = min(place.house.log.head().size, 255)
     return await _log(place, f"tile/entries/000.p/{width}" if place.house.log.head().size < 256 else "tile/entries/000")
+
+
+async def finds_patient(place: Place) -> Ask:
+    await place.booked(await ada_of(place))
+    return (await root_of(place)).ask("POST", "/audit/patients", name=NAME)

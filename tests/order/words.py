@@ -6,11 +6,13 @@ from tests.order import care
 from tests.order.cast import ada_of
 from tests.order.people import token
 from tests.order.place import NAME, PARTIES, Ask, Place, Reply
+from tests.order.recordings import approve_deletion as deletion_approved
 from tests.order.recordings import asked_deletion, recording_of
+from tests.order.registers import ITEMS, added
 from tests.order.sorts import Prepare, Shows, Ways, closes, opens, read
 
 A = Action
-ASSOCIATE = ("--set", "name=Host", "--set", "service=hosting", "--set", "review_on=2030-01-31")
+ASSOCIATE = tuple(word for name, value in ITEMS["associate"].items() for word in ("--set", f"{name}={value}"))
 DEIDENTIFIED = ("--deidentified", "statistics", "--purpose", "quality")
 
 
@@ -99,6 +101,27 @@ async def acknowledge(place: Place) -> Ask:
     return giving(place, "alerts", "acknowledge", await care.alert_of(place), "--note", "looked at")
 
 
+def on_associate(verb: str, *more: str) -> Prepare:
+    async def prepare(place: Place) -> Ask:
+        return giving(place, "register", verb, "associates", await added(place, "associate"), *more)
+
+    return prepare
+
+
+async def certificate(place: Place) -> Ask:
+    reply = await (await deletion_approved(place))()
+    assert reply.done, reply
+    return giving(place, "recording", "certificate", reply.said["id"])
+
+
+async def export_piece(place: Place) -> Ask:
+    return giving(place, "recording", "export-piece", await care.finished_export(place))
+
+
+async def incident(place: Place) -> Ask:
+    return giving(place, "alerts", "incident", await care.alert_of(place), "--to", str(place.folder))
+
+
 async def delete_recording(place: Place) -> Ask:
     return giving(place, "recording", "delete", await recording_of(place, own=True), "--reason", "error")
 
@@ -156,15 +179,15 @@ COMMANDS: Ways = {
     "alerts acknowledge": (opens(acknowledge, A.ALERT_ACKNOWLEDGE),),
     "alerts rules": (Shows("rules"),),
     "alerts try": (opens(plain("alerts", "try", "--days", "1"), A.AUDIT_READ),),
-    "alerts review": (read("telehealth.alerts.reviewing:Reviews.sign", A.REVIEW_SIGN), Shows("a week in figures")),
+    "alerts review": (Shows("a week in figures"),),
     "register list": (opens(plain("register", "list", "findings"), A.REGISTER_READ),),
-    "register show": (read("telehealth.registers.room:Registers.show", A.REGISTER_READ),),
+    "register show": (opens(on_associate("show"), A.REGISTER_READ),),
     "register export": (opens(plain("register", "export", "findings"), A.REGISTER_EXPORT),),
     "register add": (opens(plain("register", "add", "associates", *ASSOCIATE), A.REGISTER_ADD),),
-    "register change": (read("telehealth.registers.room:Registers.change", A.REGISTER_CHANGE),),
+    "register change": (opens(on_associate("change", "--set", "service=backup"), A.REGISTER_READ, A.REGISTER_CHANGE),),
     "privacy due": (Shows("ids and days of visits, no patient"),),
     "privacy export": (opens(plain("privacy", "export", *DEIDENTIFIED), A.PRIVACY_EXPORT),),
-    "alerts incident": (read("telehealth.registers.breach:Incidents.open", A.INCIDENT_OPEN),),
+    "alerts incident": (opens(incident, A.INCIDENT_OPEN),),
     "drill breach": (Shows("a rehearsal in a house of its own"),),
     "outward status": (Shows("what waits for which collector"),),
     "outward resend": (read("telehealth.commands.outward:_resend", A.AUDIT_EXPORT),),
@@ -177,11 +200,11 @@ COMMANDS: Ways = {
     "recording deletions": (Shows("wishes by ids and codes, no patient"),),
     "recording approve": (opens(approve_deletion, A.RECORDING_DELETE),),
     "recording refuse": (closes(refuse_deletion, A.RECORDING_DELETE_REFUSE),),
-    "recording certificate": (read("recordings.erasing:Erasing._handed_out", A.CERTIFICATE_READ),),
+    "recording certificate": (opens(certificate, A.CERTIFICATE_READ),),
     "recording export": (Shows("asks for an export and takes it, by the commands below"),),
     "recording export-begin": (opens(begin_export, A.RECORDING_EXPORT),),
     "recording export-show": (Shows("how far it is"),),
-    "recording export-piece": (read("recordings.export.downloads:Downloads._pieces", A.RECORDING_DOWNLOAD),),
+    "recording export-piece": (opens(export_piece, A.RECORDING_DOWNLOAD),),
     "recording export-cancel": (
         Shows("stops what its entry began; how that ended, and by whom, is that entry's outcome"),
     ),

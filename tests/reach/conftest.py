@@ -9,13 +9,11 @@ from pathlib import Path
 import pytest
 import structlog
 
-import telehealth.house
 from telehealth.app import open_server
 from telehealth.clock import SystemClock
 from telehealth.config import Config
-from telehealth.identity.hashing import Cost, Hasher
 from telehealth.log import configure
-from tests.order.conftest import config_in
+from tests.order.conftest import CHEAP, config_in
 from tests.order.place import Place
 
 SECRET = "what the server and coturn know"
@@ -43,7 +41,6 @@ def config(tmp_path: Path) -> Config:
 
 
 @pytest.fixture
-async def place(tmp_path: Path, config: Config, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
-    monkeypatch.setattr(telehealth.house, "Hasher", lambda _cost: Hasher(Cost(1, 64, 1)))
-    async with open_server(config, SystemClock()) as server, AsyncExitStack() as stack:
+async def place(tmp_path: Path, config: Config) -> AsyncIterator[Place]:
+    async with open_server(config, SystemClock(), CHEAP) as server, AsyncExitStack() as stack:
         yield Place(server, tmp_path, stack)

@@ -80,11 +80,30 @@ async def test_one_address_holds_up_nobody_else_and_all_together_are_few(trials:
     assert refused.value.retry_after
     for number in range(AT_ONCE - OF_ONE_ADDRESS):
         await trials.begin(f"other {number}", offer, ("udp",))
+    for number in range(OF_ONE_ADDRESS - 1):
+        await trials.begin(f"one more {number}", offer, ("udp",))
+    assert trials.running == AT_ONCE
     with pytest.raises(TrialsFull):
-        await trials.begin("one more", offer, ("udp",))
+        await trials.begin("everybody has one", offer, ("udp",))
     for leg in port.legs():
         leg.finish("enough")
     assert trials.running == 0
+
+
+async def test_three_addresses_that_take_every_place_give_one_to_whoever_has_none(
+    trials: Trials, port: MediaPort
+) -> None:
+    offer = Probe().offer
+    for number in range(AT_ONCE):
+        await trials.begin(f"greedy {number % 3}", offer, ("udp",))
+    oldest = port.legs()[0]
+    for _ in range(5):  # up to an equal share, less one
+        await trials.begin("somebody", offer, ("udp",))
+    assert oldest.close_reason == "test_over"
+    assert trials.running == len(port.legs()) == AT_ONCE
+    for number in range(3):
+        with pytest.raises(TrialsFull):
+            await trials.begin(f"greedy {number}", offer, ("udp",))
 
 
 async def test_an_offer_that_is_refused_takes_no_place(trials: Trials) -> None:

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { arrived, beat, company, firstBeat, heardBy, mediaOf, PATIENCE, sections, speaker, thrift, wanted, yields } from "../../static/state/media.js";
+import { arrived, beat, company, expects, firstBeat, heardBy, mediaOf, parked, PATIENCE, sections, speaker, straightens, thrift, wanted, yields } from "../../static/state/media.js";
 
 const person = (participant, more = {}) => ({ participant, role: "patient", state: "admitted", online: true, page: "p1", audio: true, video: true, screen: false, ...more });
 const view = (topology, people, more = {}) => ({
@@ -96,8 +96,73 @@ test("a last beat that was cut short does not make a busy leg a quiet one", () =
   assert.equal(beat(pulse, 6100, 3000).verdict, "restart");
 });
 
+test("paths that go with what they had counted hide nothing that comes by the new one", () => {
+  let { pulse, verdict } = beat(firstBeat(0), 50_000, 500);
+  ({ pulse, verdict } = beat(pulse, 50_000, 2500));
+  assert.equal(verdict, "restart");
+  ({ pulse, verdict } = beat(pulse, 0, 3000)); // the old pairs are gone
+  assert.equal(verdict, "well");
+  for (let at = 3500, octets = 4000; at <= 9000; at += 500, octets += 4000) {
+    ({ pulse, verdict } = beat(pulse, octets, at));
+    assert.equal(verdict, "well");
+  }
+  assert.equal(beat(pulse, 0, 11_500).verdict, "restart", "a fall is no sign of life");
+});
+
 test("a leg that only carries reports has longer", () => {
   const { pulse } = beat(firstBeat(0), 100, 1000);
   assert.equal(beat(pulse, 100, 5000).verdict, "well");
   assert.equal(beat(pulse, 100, 9000).verdict, "restart");
+});
+
+test("two who are relayed keep a line with nothing on it, three and hidden ones do not", () => {
+  const relayed = (people, more) => view("relay", people, { settled: true, parked: true, ...more });
+  assert.equal(parked(relayed([person("you")]), null), "you p1");
+  assert.equal(parked(relayed([person("you"), person("third")]), "you p1"), null);
+  assert.equal(parked(relayed([person("you")], { never_direct: true }), null), null);
+  assert.equal(parked(relayed([person("you")], { parked: false }), "you p1"), null);
+  assert.equal(parked(relayed([person("you")], { settled: false }), null), null, "first the turn");
+  assert.equal(parked(view("alone", []), "you p1"), null);
+});
+
+test("the line that is kept outlives a lost socket and a restarted server, and not a reloaded page", () => {
+  const away = person("you", { online: false, page: null });
+  assert.equal(parked(view("relay", [away], { settled: true, parked: true }), "you p1"), "you p1");
+  assert.equal(parked(view("direct", [away]), "you p1"), "you p1");
+  assert.equal(parked(view("direct", [person("you")]), "you p1"), "you p1");
+  assert.equal(parked(view("direct", [person("you", { page: "p2" })]), "you p1"), null);
+  assert.equal(parked(view("relay", [person("you", { page: "p2" })], { settled: true, parked: true }), "you p1"), "you p2");
+});
+
+test("what a page signals is heard only where the two have something to agree on", () => {
+  assert.equal(expects(view("direct", [person("you")]), "you", false), true);
+  assert.equal(expects(view("direct", [person("you")]), "stranger", true), false);
+  assert.equal(expects(view("relay", [person("you"), person("third")], { settled: true }), "you", true), false);
+  assert.equal(expects(view("relay", [person("you"), person("third")]), "you", true), true, "the old way is still up");
+  assert.equal(expects(view("relay", [person("you"), person("third")]), "third", false), false);
+  assert.equal(expects(view("relay", [person("you")], { settled: true, parked: true }), "you", false), true);
+  assert.equal(expects(view("direct", [person("you")], { never_direct: true }), "you", true), false);
+  const door = { ...view("direct", [person("you")]), self: { participant: "me", role: "patient", state: "waiting" } };
+  assert.equal(expects(door, "you", true), false);
+});
+
+test("two do without the server only when socket and leg are gone, and leave it when the relay carries both", () => {
+  const well = { offline: 0, quiet: 0, theirs: false, delivered: true, online: true };
+  assert.equal(straightens(false, well), false);
+  assert.equal(straightens(false, { ...well, offline: 9000 }), false, "the leg still carries");
+  assert.equal(straightens(false, { ...well, quiet: 9000, delivered: false }), false, "the server is there: it decides");
+  assert.equal(straightens(false, { ...well, offline: 1900, quiet: 2500, delivered: false }), false, "not at once");
+  const cut = { offline: 2100, quiet: 2100, theirs: false, delivered: false, online: true };
+  assert.equal(straightens(false, cut), true);
+  assert.equal(straightens(true, { ...cut, offline: 0 }), true, "nothing comes by the leg yet");
+  assert.equal(straightens(true, { ...well, theirs: true }), false, "both are back");
+});
+
+test("who is not cut off follows the other, and stays as long as the other needs it", () => {
+  const theirs = { offline: 0, quiet: 0, theirs: true, delivered: false, online: false };
+  assert.equal(straightens(false, theirs), true);
+  assert.equal(straightens(true, theirs), true);
+  assert.equal(straightens(true, { ...theirs, delivered: true }), true, "they are heard, but cannot hear");
+  assert.equal(straightens(true, { ...theirs, delivered: true, online: true }), false);
+  assert.equal(straightens(false, { ...theirs, delivered: true, online: true }), false, "and it does not begin again");
 });

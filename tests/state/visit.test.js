@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fault, knocking, light, mayAnswer, newer, owesAnswer, place } from "../../static/state/visit.js";
+import { fault, knocking, light, mayAnswer, newer, owesAnswer, place, unrecorded } from "../../static/state/visit.js";
 
 const person = (participant, state, more = {}) => ({ participant, role: "patient", state, online: true, page: "p", audio: true, video: true, screen: false, ...more });
 const view = (more = {}) => ({
@@ -37,6 +37,17 @@ test("the light never says recording unless the state does, and an unknown state
   }
   assert.equal(light({ ...view().recording, state: "recording" }).state, "recording");
   assert.equal(light({ ...view().recording, state: "something new" }).state, "none");
+});
+
+test("the light does not call somebody recorded of whom the recorder takes nothing, nor anybody while the server is away", () => {
+  const recording = { ...view().recording, state: "recording" };
+  const people = [person("me", "admitted", { recorded: true }), person("you", "admitted", { recorded: false }), person("door", "waiting", { recorded: false })];
+  assert.deepEqual(unrecorded(view({ recording, participants: people })).map((one) => one.participant), ["you"]);
+  assert.deepEqual(unrecorded(view({ participants: people })), [], "nothing is recorded, so there is no gap");
+  assert.equal(light(recording, { gaps: true }).state, "partial");
+  assert.equal(light({ ...recording, state: "paused" }, { gaps: true }).state, "paused");
+  assert.equal(light(recording, { straight: true }).state, "cut");
+  assert.equal(light(view().recording, { straight: true }).state, "none");
 });
 
 test("an answer is owed only to the request that is asked, and while not yet given", () => {

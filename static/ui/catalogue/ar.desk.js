@@ -79,6 +79,8 @@ export const desk = {
   "book.contact": "جهة الاتصال",
   "book.contact.hint": "بريد إلكتروني أو رقم هاتف مع رمز الدولة",
   "book.birth": "تاريخ الميلاد",
+  "book.record": "رقم الملف",
+  "book.record.hint": "كما في سجلاتكم: يميّز بين من يحملون الاسم نفسه",
   "book.assurance": "التحقق من الهوية",
   "book.standard": "عادي",
   "book.high": "مشدد",

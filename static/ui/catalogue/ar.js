@@ -13,6 +13,7 @@ import { sso } from "./ar.sso.js";
 import { guide } from "./ar.guide.js";
 import { registers } from "./ar.registers.js";
 import { people } from "./ar.people.js";
+import { privacy } from "./ar.privacy.js";
 import { visit } from "./ar.visit.js";
 
-export const ar = { ...desk, ...access, ...visit, ...joining, ...erasing, ...codes, ...exporting, ...account, ...sso, ...alerts, ...audit, ...guide, ...check, ...registers, ...people };
+export const ar = { ...desk, ...access, ...visit, ...joining, ...erasing, ...codes, ...exporting, ...account, ...sso, ...alerts, ...audit, ...guide, ...check, ...registers, ...people, ...privacy };

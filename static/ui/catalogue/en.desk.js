@@ -79,6 +79,8 @@ export const desk = {
   "book.contact": "Contact",
   "book.contact.hint": "E-mail address or phone number with country code",
   "book.birth": "Date of birth",
+  "book.record": "Record number",
+  "book.record.hint": "As in your own records: tells people of one name apart",
   "book.assurance": "Identity check",
   "book.standard": "Standard",
   "book.high": "High",

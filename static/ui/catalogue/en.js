@@ -13,6 +13,7 @@ import { sso } from "./en.sso.js";
 import { guide } from "./en.guide.js";
 import { registers } from "./en.registers.js";
 import { people } from "./en.people.js";
+import { privacy } from "./en.privacy.js";
 import { visit } from "./en.visit.js";
 
-export const en = { ...desk, ...access, ...visit, ...joining, ...erasing, ...codes, ...exporting, ...account, ...sso, ...alerts, ...audit, ...guide, ...check, ...registers, ...people };
+export const en = { ...desk, ...access, ...visit, ...joining, ...erasing, ...codes, ...exporting, ...account, ...sso, ...alerts, ...audit, ...guide, ...check, ...registers, ...people, ...privacy };

@@ -15,7 +15,7 @@ from telehealth.store.tables.deletions import deletion_requests, destroyed_parts
 from telehealth.store.tables.exports import copies, exports
 from telehealth.store.tables.guests import guests
 from telehealth.store.tables.joining import link_spares, presessions, sightings
-from telehealth.store.tables.nodes import nodes
+from telehealth.store.tables.nodes import nodes, server_logs
 from telehealth.store.tables.people import api_tokens, attempts, invitations, passkeys, resets, sessions, users
 from telehealth.store.tables.recordings import files, grants, recordings, retention_rules
 from telehealth.store.tables.registers import register_items
@@ -55,6 +55,7 @@ __all__ = [
     "retention_rules",
     "review_tallies",
     "reviews",
+    "server_logs",
     "sessions",
     "sightings",
     "sso_links",

@@ -15,3 +15,11 @@ nodes = Table(
     time("started_at", required=True),
     time("ended_at"),  # gone, or taken for dead: it never comes back
 )
+
+server_logs = Table(
+    "server_logs",
+    metadata,
+    Column("name", String(16), primary_key=True),  # of a server that keeps, or kept, an audit log; never forgotten
+    Column("address", String(255), nullable=False),  # machine and port of its last start
+    time("started_at", required=True),  # its last start
+)

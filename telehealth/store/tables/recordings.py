@@ -39,6 +39,7 @@ recordings = Table(
     Column("deleted_entry", BigInteger),  # index of the last entry of a deletion; null until it is durable
     Column("destruction", JSON),  # the key store's evidence, kept until the certificate is written
     time("destroyed_at"),
+    Column("node", ID),  # the life of the server that captures or seals it; null where nobody does, or there is one
     Index(None, "started_at"),
     Index(None, "visit_id"),
     Index(None, "patient_lookup"),

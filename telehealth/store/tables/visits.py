@@ -25,7 +25,9 @@ visits = Table(
     Column("patient_name_sealed", LargeBinary, nullable=False),
     Column("patient_contact_sealed", LargeBinary),
     Column("patient_birth_sealed", LargeBinary),
-    Column("patient_lookup", LargeBinary(32), nullable=False),  # keyed hash of the name: find and pseudonym
+    Column("patient_record_sealed", LargeBinary),  # their number in the clinic's own records
+    Column("patient_lookup", LargeBinary(32), nullable=False),  # keyed hash of who it is: pseudonym
+    Column("name_lookup", LargeBinary(32)),  # keyed hash of the name: all who are called so
     Column("contact_lookup", LargeBinary(32)),  # keyed hash of the contact: a lost link is found by it
     Column("confirm", String(16)),  # what the patient confirms: none | initials | birth_year | question; null: the rule
     Column("confirm_question_sealed", LargeBinary),
@@ -44,6 +46,7 @@ visits = Table(
     Column("purge_entry", BigInteger),  # index of the last purge's entry; null until it is durable
     Index(None, "clinician_id", "scheduled_at"),
     Index(None, "patient_lookup"),
+    Index(None, "name_lookup"),
     Index(None, "contact_lookup"),
 )
 
@@ -82,6 +85,7 @@ participants = Table(
     Column("public_key", JSON),  # JWK of the browser's ECDSA P-256 key
     Column("location_sealed", LargeBinary),  # where the patient says they are
     Column("callback_sealed", LargeBinary),  # number to call when the line drops
+    Column("language", String(8)),  # of the page in which the link was last opened
     Column("sighted", String(8)),  # what the clinician's last look at the face said: same | unsure; null: none yet
     time("arrived_at"),
     time("waiting_since"),

@@ -11,6 +11,7 @@ from meeting_parts import own_address
 from room_parts import PAIR, Come, Person
 
 from signaling.rtc import Leg, MediaPort
+from signaling.rtc.state import compiled
 from telehealth import log
 from telehealth.clock import SystemClock
 
@@ -26,9 +27,15 @@ def logged() -> Iterator[io.StringIO]:
     logging.root.setLevel(level)
 
 
+@pytest.fixture(params=[False, True] if compiled() else [False], ids=lambda built: "compiled" if built else "python")
+def built(request: pytest.FixtureRequest) -> bool:
+    """Whether the port uses the compiled loop: what is tested by ports of these fixtures is tested by both ways."""
+    return bool(request.param)
+
+
 @pytest.fixture
-async def port() -> AsyncIterator[MediaPort]:
-    opened = await MediaPort.open("127.0.0.1", 0, public_addresses=["127.0.0.1"], clock=SystemClock())
+async def port(built: bool) -> AsyncIterator[MediaPort]:
+    opened = await MediaPort.open("127.0.0.1", 0, public_addresses=["127.0.0.1"], clock=SystemClock(), compiled=built)
     yield opened
     await opened.close()
 
@@ -39,9 +46,9 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-async def still_port(clock: ManualClock) -> AsyncIterator[MediaPort]:
+async def still_port(clock: ManualClock, built: bool) -> AsyncIterator[MediaPort]:
     """A port whose time stands still until the test moves it."""
-    opened = await MediaPort.open("127.0.0.1", 0, public_addresses=["127.0.0.1"], clock=clock)
+    opened = await MediaPort.open("127.0.0.1", 0, public_addresses=["127.0.0.1"], clock=clock, compiled=built)
     yield opened
     await opened.close()
 

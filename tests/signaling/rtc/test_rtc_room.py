@@ -49,6 +49,23 @@ async def test_two_pictures_of_one_payload_type_are_told_apart_by_mid(come: Come
     assert (camera.ssrc, shared.ssrc) == (ben.sources("3")[0], ben.sources("4")[0])
 
 
+async def test_a_screen_that_may_not_be_shared_goes_to_nobody_and_the_rest_goes_on(come: Come) -> None:
+    anna = await come("anna", (*PAIR, ("video", "sendonly")))
+    anna.leg.show_screen(False)
+    ben = await come("ben", (*PAIR, ("video", "recvonly")))
+    assert ben.leg.slots() == (Slot("2", "anna", "audio"), Slot("3", "anna", "camera"))
+    anna.raw.send_rtp(vp8(1, 0, key=True), screen(1, 0, key=True), vp8(2, 3000, key=False))
+    assert [seen.payload[2:] for seen in await ben.hear_many(2)] == [b"picture", b"picture"]
+    anna.leg.show_screen(True)
+    assert ben.leg.slots()[2:] == (Slot("4", "anna", "screen"),)
+    anna.raw.send_rtp(screen(2, 3000, key=True))
+    assert (await ben.hear()).payload[2:] == b"screen"
+    anna.leg.show_screen(False)
+    assert ben.told[-1] == (Slot("2", "anna", "audio"), Slot("3", "anna", "camera"))
+    anna.raw.send_rtp(screen(3, 6000, key=True), vp8(3, 6000, key=False))
+    assert (await ben.hear()).payload[2:] == b"picture"
+
+
 async def test_one_who_leaves_and_one_who_comes_continue_numbers_and_clock(come: Come, clock: ManualClock) -> None:
     anna, ben = await come("anna"), await come("ben")
     anna.raw.send_rtp(opus(500, 96_000), vp8(900, 90_000, key=True))

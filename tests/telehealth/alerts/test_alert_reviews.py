@@ -56,6 +56,8 @@ async def test_signing_enters_the_hash_of_what_was_signed_and_holds_once(any_tow
     await tower.raised()
     shown = await tower.room.reviews.show(AUDITOR)
     assert (shown.week, shown.over, shown.complete) == (WEEK, True, True)
+    with pytest.raises(Forbidden):
+        await tower.room.reviews.sign(command_line(), WEEK, shown.sha256, None)
     signed = await tower.room.reviews.sign(AUDITOR, WEEK, shown.sha256, "quiet")
     assert signed.signed is not None
     assert (signed.signed.by_name, signed.signed.note, signed.sha256) == ("Auditor", "quiet", shown.sha256)

@@ -56,7 +56,5 @@ def test_the_commands_work_beside_a_running_server_and_the_drill_touches_nothing
         tried = house.command("alerts", "try", "--days", "1")
         assert isinstance(tried["entries"], int)
         assert any(rule["name"] == "bulk_export" for rule in house.command("alerts", "rules")["items"])  # type: ignore[attr-defined]
-        week = house.command("alerts", "review")
-        signed = house.command("alerts", "review", str(week["week"]), "--sign", str(week["sha256"]), "--note", "ok")
-        assert signed["signed"]["by"] == "cli"  # type: ignore[index]
+        assert house.command("alerts", "review")["signed"] is None
     assert json.loads(kept.read_text())["incident"]["rule"] == "token_new_country"

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from telehealth.identity.contacts import address_for
 from telehealth.identity.hashing import Cost, Hasher
-from telehealth.identity.passwords import weak
+from telehealth.identity.passwords import LONGEST, SHORTEST, weak
 from telehealth.identity.secrets import as_read, new_passcode, new_recovery_codes, new_token, recovery_hash
 from telehealth.identity.slowing import PAIR, Standing, after_failure, seconds_to_wait
 from telehealth.identity.totp import matching_step, secret_of
+from telehealth.identity.worn import WORDS
 from telehealth.secret import Secret
 
 NOW = datetime(2031, 5, 6, 7, 0, tzinfo=UTC)
@@ -87,14 +88,63 @@ def test_a_contact_is_one_address_or_none(channel: str, contact: str | None, fou
     [
         ("seven brown otters swim", False),
         ("kor7&vulp.Ziest", False),
+        ("tiger guitar cookie heaven", False),
         ("short", True),
         ("password12345678", True),
         ("ada.lovelaceada.l", True),
+        ("Dr. Ada Byron 1915", True),
+        ("Lakeside2031Clinic", True),
         ("aaaaaaaaaaaaaaaa", True),
+        ("kestrelkestrel", True),
+        ("1qaz2wsx3edc4rfv", True),
+        ("poiuytrewq0987", True),
+        ("P@$$w0rd2031!", True),
+        ("Summer2031!!!!", True),
+        ("1.2.2031-3.4.2032", True),
     ],
 )
 def test_passwords_are_long_and_not_worn(password: str, is_weak: bool) -> None:
-    assert weak(password, "ada.lovelace") is is_weak
+    assert weak(password, "ada.lovelace", ("Dr Ada Byron", "Lakeside Clinic")) is is_weak
+
+
+def test_the_most_common_passwords_that_are_long_enough_are_refused() -> None:
+    """What lists of leaked passwords begin with, where twelve characters are asked for: a word and what one adds."""
+    added = [
+        "1234",
+        "123456",
+        "12345678",
+        "2031",
+        "!!!!",
+        "123!",
+        "1q2w3e",
+        "qwerty",
+        "abc123",
+        "00000000",
+        "01.02.2003",
+    ]
+    built = {f"{word}{more}" for word in WORDS for more in added} | {
+        f"{more}{word}" for word in WORDS for more in added
+    }
+    built |= {f"{word}{word}" for word in WORDS} | {f"{word.title()}{word[::-1]}" for word in ("admin", "qwerty")}
+    walks = {
+        "qwertyuiop[]",
+        "1234567890-=",
+        "qazwsxedcrfv",
+        "1q2w3e4r5t6y",
+        "zxcvbnm,./asd",
+        "147258369147",
+        "zaq12wsxcde3",
+    }
+    common = {one for one in built if len(one) >= SHORTEST} | walks
+    assert len(common) > 3_000
+    assert [one for one in sorted(common) if not weak(one, "somebody")] == []
+
+
+@given(st.text(max_size=LONGEST + 1))
+def test_any_text_is_judged_and_longer_is_never_made_worse_by_what_is_new(text: str) -> None:
+    assert weak(text, "ada") in (True, False)
+    if not weak(text, "ada") and len(text) < LONGEST - 12:
+        assert not weak(f"{text} \u00f8\u00f0\u00fe\u0142\u0111\u0167", "ada")
 
 
 async def test_a_missing_hash_takes_the_work_of_a_real_one_and_is_never_right() -> None:

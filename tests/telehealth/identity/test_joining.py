@@ -8,7 +8,7 @@ from datetime import timedelta
 import pyotp
 import pytest
 from identity_house import ADMIN, PLACE, START, House
-from sqlalchemy import event, update
+from sqlalchemy import event, insert, update
 
 from telehealth.errors import Malformed
 from telehealth.events import CodeMinted, CodeVoided, ParticipantSignedOut
@@ -25,7 +25,9 @@ from telehealth.identity.faults import (
 )
 from telehealth.identity.links import IssuedLink
 from telehealth.identity.standing import Window
-from telehealth.store.tables import links, outbox, participants, visits
+from telehealth.ids import Kind, new_id
+from telehealth.store.guests import GuestFacts
+from telehealth.store.tables import attempts, guests, links, outbox, participants, visits
 from tests.partners.databases import Databases
 
 PHONE = "+43 660 1234567"
@@ -49,6 +51,16 @@ async def wrong(house: House, cookie: str, times: int = 1) -> list[int]:
             await house.joining.verify(cookie, "nothing like it", **PLACE)
         left.append(refused.value.tries_left)
     return left
+
+
+async def a_guests(house: House, visit: str, channel: str = "passcode", **changes: object) -> IssuedLink:
+    """A link of a guest who is invited just now."""
+    guest = new_id(Kind.GUEST)
+    name = house.fields.seal("Rita Relative", table="guests", column="name_sealed", row=guest)
+    values = {"id": guest, "visit_id": visit, "role": "relative", "name_sealed": name, "invited_by": "usr_ada"}
+    async with house.store.begin() as connection:
+        await connection.execute(insert(guests).values(**values, created_at=house.clock.now()))
+    return await house.link(visit, channel, guest=GuestFacts(guest, "relative", name, None), **changes)
 
 
 async def spoken(house: House, cookie: str) -> str:
@@ -200,6 +212,38 @@ async def test_only_a_logged_budget_gives_new_tries_and_the_day_has_twenty(house
     with pytest.raises(TriesUsedUp):
         await house.joining.verify(other.reveal(), fresh.passcode.reveal(), **PLACE)
     assert (await house.links.of([visit]))[visit][-1].tries_left == 0
+
+
+async def test_guests_leave_the_patient_half_of_the_day_whatever_they_try(house: House) -> None:
+    link, cookie, visit = await arrived(house)
+    assert link.passcode is not None
+    for _ in range(3):
+        theirs = await a_guests(house, visit)
+        guest, _ = await house.joining.open(theirs.token.reveal(), **PLACE)
+        for _ in range(5):
+            with pytest.raises((CodeWrong, TriesUsedUp)):
+                await house.joining.verify(guest.reveal(), "nothing like it", **PLACE)
+    days = sorted(row["failures"] for row in await house.rows(attempts))
+    assert days == [10, 10]  # of the visit, and of its guests
+    with pytest.raises(TriesUsedUp):
+        await house.joining.verify(guest.reveal(), "nothing like it", **PLACE)
+    await wrong(house, cookie, 4)
+    token, _ = await house.joining.verify(cookie, link.passcode.reveal(), **PLACE)
+    assert (await house.joining.resolve(token.reveal(), **PLACE)).role == "patient"
+
+
+async def test_guests_who_ask_for_codes_all_day_leave_the_patient_half_of_them(house: House) -> None:
+    _, cookie, visit = await arrived(house, "spoken", window=Window(START, START + timedelta(hours=6)))
+    theirs = await a_guests(house, visit, "spoken", window=Window(START, START + timedelta(hours=6)))
+    guest, _ = await house.joining.open(theirs.token.reveal(), **PLACE)
+    for _ in range(10):
+        await spoken(house, guest.reveal())
+        house.clock.step(minutes=1)
+    with pytest.raises(SlowDown):
+        await spoken(house, guest.reveal())
+    for _ in range(10):
+        await spoken(house, cookie)
+        house.clock.step(minutes=1)
 
 
 async def test_the_next_day_has_tries_again(house: House) -> None:

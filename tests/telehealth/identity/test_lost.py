@@ -7,6 +7,7 @@ import pytest
 from identity_house import ADMIN, PLACE, House
 from sqlalchemy import event, update
 
+from telehealth.config import Config
 from telehealth.errors import Malformed
 from telehealth.events import CodeMinted, ParticipantSignedOut
 from telehealth.identity.faults import LinkUnknown, SlowDown, TriesUsedUp
@@ -196,3 +197,32 @@ async def test_many_openers_bar_nobody_who_opened_before(house: House) -> None:
     await house.joining.mint(mine)
     await house.joining.verify(mine, house.heard(CodeMinted)[-1].code.reveal(), **PLACE)
     assert await house.rows(presessions) == []
+
+
+@pytest.mark.parametrize(
+    ("known", "clinic", "words"), [("ar", "en", "زيارتك"), ("en", "ar", "Your video"), (None, "ar", "زيارتك")]
+)
+async def test_a_lost_link_comes_in_the_patients_language_where_known_else_the_clinics(
+    house: House, known: str | None, clinic: str, words: str
+) -> None:
+    ada = await house.enrolled()
+    link = await house.link(await house.visit(ada.user, contact=MAIL))
+    house.lost._config = Config.model_validate({"server": {"language": clinic}})
+    await house.joining.open(link.token.reveal(), **PLACE, language=known)
+    await asked(house)
+    await sent(house)
+    _, message = house.mail.sent[-1]
+    assert words in message.text
+    assert words in message.subject
+    assert message.calendar
+
+
+async def test_a_code_comes_in_the_language_of_the_page_that_asked_for_it(house: House) -> None:
+    ada = await house.enrolled()
+    link = await house.link(await house.visit(ada.user, contact=MAIL), "email")
+    for language, words in (("ar", "رمزك"), ("en", "is your code")):
+        cookie, _ = await house.joining.open(link.token.reveal(), **PLACE, language=language)
+        await house.joining.mint(cookie.reveal())
+        await house.outbox.deliver_due()
+        assert words in house.mail.sent[-1][1].text
+        house.clock.step(minutes=1)

@@ -12,6 +12,7 @@ from telehealth.draining import Draining, ServerDraining
 from telehealth.errors import NotFound
 from telehealth.ids import Kind, new_id
 from telehealth.nodes.folder import LogOfAnother, log_name, name_log
+from telehealth.nodes.logs import ServerLogs
 from telehealth.nodes.registry import NodeNameTaken, OthersRun, Registry, RunsElsewhere, TakenForDead
 from telehealth.store import nodes as rows
 from telehealth.store.engine import Store
@@ -144,6 +145,18 @@ async def test_who_beats_keeps_its_visits_and_who_stands_still_loses_them(server
         await a.beat()
     with pytest.raises(TakenForDead):  # for ever
         await a.beat()
+
+
+async def test_whoever_ever_kept_a_log_is_known_for_ever_and_at_its_last_address(servers: Servers) -> None:
+    a = Registry(servers.store, servers.clock, "a", Draining(), address="old.example:1", beat=0.001)
+    await a.start()
+    await a.end()
+    moved = Registry(servers.store, servers.clock, "a", Draining(), address="new.example:2", beat=0.001)
+    await moved.start()
+    await servers.started("b")
+    await moved.end()
+    others = await ServerLogs(servers.store, "b").others()
+    assert [(one.name, one.address) for one in others] == [("a", "new.example:2")]
 
 
 async def test_a_database_that_was_away_makes_nobody_dead(servers: Servers) -> None:

@@ -31,7 +31,7 @@ from telehealth.sections import Mail, Sms
 START = datetime(2031, 5, 6, 7, 0, tzinfo=UTC)
 URL = Secret("https://clinic.example/join#secretsecret")
 LINK = link_message(
-    "Clinic by the Lake", URL, link="lnk_1", scheduled_at=START, minutes=30, zone="Europe/Vienna", now=START
+    "en", "Clinic by the Lake", URL, link="lnk_1", scheduled_at=START, minutes=30, zone="Europe/Vienna", now=START
 )
 
 
@@ -261,7 +261,7 @@ async def test_a_gateway_that_is_not_there_is_tried_again() -> None:
 
 
 def test_messages_say_nothing_about_whom() -> None:
-    code = code_message("Clinic by the Lake", Secret("123456"), 10)
+    code = code_message("en", "Clinic by the Lake", Secret("123456"), 10)
     assert code.text.startswith("123456 ")
     assert "123456" not in code.subject
     assert len(code.text) <= 160

@@ -116,6 +116,7 @@ class Planted:
                     id=visit,
                     clinician_id=clinician,
                     patient_lookup=lookup,
+                    name_lookup=lookup,
                     contact_lookup=self.fields.lookup("contact", "zora.canary@example.org"),
                     recording_planned=False,
                     **{**fixed, **values},

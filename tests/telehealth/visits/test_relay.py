@@ -260,7 +260,8 @@ async def test_direct_that_cannot_be_had_goes_on_in_the_relay_that_is_still_up(b
 
 async def test_where_addresses_are_hidden_two_are_relayed_and_nothing_is_signalled(hidden: Place) -> None:
     call = await hidden.in_call()
-    assert call.seen(call.patient)["media"] == {"topology": "relay", "settled": False, "turn": 1, "never_direct": True}
+    shown = {"topology": "relay", "settled": False, "turn": 1, "never_direct": True, "parked": False, "without": []}
+    assert call.seen(call.patient)["media"] == shown
     with pytest.raises(DirectForbidden):
         hidden.live.may_signal(call.doctor, call.patient.participant)
     hidden.legs.full = True

@@ -8,7 +8,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from telehealth.visits.topology import GUESTS, MOST_PEOPLE, Topology, seats, topology
-from telehealth.visits.turning import Media, Step, at_limit, complete, said_ready, settled, turned
+from telehealth.visits.turning import (
+    PATIENCE,
+    Media,
+    Step,
+    at_limit,
+    came,
+    complete,
+    gone_on,
+    said_ready,
+    settled,
+    turned,
+)
 
 PEOPLE = ("ada", "ben", "cyd", "dee")
 FLAGS = st.booleans()
@@ -139,6 +150,7 @@ class Turns(RuleBasedStateMachine):
     def leg_connects(self, who: str) -> None:
         if who in self.online and self.media.wants_legs:
             self.legs.add(who)
+            self.media = came(self.media, who)
             self.check()
 
     @rule()
@@ -190,6 +202,16 @@ class Turns(RuleBasedStateMachine):
             self.media = replace(was, direct_works=False)
             self.reconsider()
             assert self.media.topology is Topology.RELAY
+        elif step is Step.ASK:
+            self.media = replace(was, asked=was.asked + 1)
+        elif step is Step.GO_ON:
+            lacking = self.online - self.legs
+            assert was.asked >= PATIENCE
+            assert lacking
+            self.media = gone_on(was, lacking)
+            if len(self.online - lacking) >= 2:
+                self.settle()
+                had -= lacking  # asked again and again, and told; the others have media
         assert had <= self.served(), f"{step} took media from people who had it: {was} became {self.media}"
 
     def served(self) -> set[str]:
@@ -210,6 +232,22 @@ class Turns(RuleBasedStateMachine):
 
 TestTurns = Turns.TestCase
 TestTurns.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+@given(st.sets(st.sampled_from(PEOPLE)), st.sets(st.sampled_from(PEOPLE)))
+def test_who_never_makes_a_leg_holds_nobody_up_for_ever(online: set[str], legs: set[str]) -> None:
+    media, steps = Media(Topology.RELAY, 2, settled=False), list[Step]()
+    while not media.settled and len(steps) <= PATIENCE + 1:
+        steps.append(at_limit(media, online, legs, may_go_direct=False))
+        if steps[-1] is Step.ASK:
+            media = replace(media, asked=media.asked + 1)
+        elif steps[-1] is Step.GO_ON:
+            media = gone_on(media, online - legs)
+        elif steps[-1] is Step.SETTLE:
+            media = settled(media)
+    together = len(online & legs) >= 2
+    assert media.settled == (together or online <= legs)
+    assert not together or media.without == online - legs or online <= legs
 
 
 @given(st.sets(st.sampled_from(PEOPLE)), st.sets(st.sampled_from(PEOPLE)), FLAGS, FLAGS)

@@ -97,6 +97,7 @@ class Leg:
         self.key_frames = 0
         self.reason: str | None = None
         self.heard: Any = None
+        self.shows_screen = True
         self._connected, self._closed = asyncio.Event(), asyncio.Event()
 
     def connect(self) -> None:
@@ -145,6 +146,9 @@ class Leg:
             self.detach(reason)
             self._closed.set()
             self.legs.tell(self)
+
+    def show_screen(self, allowed: bool) -> None:
+        self.shows_screen = allowed
 
     def request_key_frame(self) -> None:
         self.key_frames += 1

@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ from telehealth.audit.log import AuditLog
 from telehealth.audit.reading import EntryFilter
 from telehealth.auditing import log_verifier
 from telehealth.clock import rfc3339
+from telehealth.commands.run import in_house
 from telehealth.web import audit_reports
 
 from .conftest import Desk, refused
@@ -33,8 +35,9 @@ AUDIT = "/api/v1/audit"
 
 
 async def key_of(client: ClientSession, name: str = NAME) -> str:
-    told: dict[str, str] = await (await client.post(f"{AUDIT}/patients", json={"name": name})).json()
-    return told["patient"]
+    told = await (await client.post(f"{AUDIT}/patients", json={"name": name})).json()
+    key: str = told["items"][0]["patient"]
+    return key
 
 
 async def came_in(desk: Desk, made: dict[str, Any]) -> None:
@@ -114,7 +117,7 @@ async def test_the_report_says_who_looked_from_where_and_who_was_refused(desk: D
         assert (first["private"], first["forgotten"]) == (None, True)
         await refused(await bob.get(f"{AUDIT}/report", params={"patient": patient}), 403, "forbidden")
         nobody = await (await admin.get(f"{AUDIT}/report", params={"patient": await key_of(admin, "Nobody")})).json()
-        assert [one["action"] for one in nobody["acts"]] == ["audit.read"]
+        assert [one["action"] for one in nobody["acts"]] == ["audit.read"] * 2  # the look-up, and this report
 
 
 async def test_a_shorter_time_gives_the_report_of_a_patient_with_too_many_entries(
@@ -122,9 +125,9 @@ async def test_a_shorter_time_gives_the_report_of_a_patient_with_too_many_entrie
 ) -> None:
     admin, _ = await desk.enrolled("admin", "root")
     async with admin:
-        patient = await key_of(admin)
         for _ in range(9):
             await booked(admin)
+        patient = await key_of(admin)
         monkeypatch.setattr(audit_report, "MOST", 8)
         await refused(await admin.get(f"{AUDIT}/report", params={"patient": patient}), 413, "too_many_entries")
         last = (await desk.house.log.entries(newest_first=True, limit=1))[0]
@@ -136,9 +139,9 @@ async def test_a_shorter_time_gives_the_report_of_a_patient_with_too_many_entrie
 async def test_damaged_detail_of_one_entry_hides_no_other(desk: Desk) -> None:
     admin, _ = await desk.enrolled("admin", "root")
     async with admin:
-        patient = await key_of(admin)
         for _ in range(3):
             await booked(admin)
+        patient = await key_of(admin)
         about = await desk.house.log.entries(only=EntryFilter(patient=patient), limit=1000)
         hit = [one for one in about if one.sealed is not None and one.outcome == "done"][-1]
 
@@ -270,3 +273,63 @@ async def test_names_stand_in_no_address(desk: Desk) -> None:
         await refused(await auditor.get(f"{AUDIT}/entries", params={"patient": NAME}), 400, "malformed")
         assert await key_of(auditor) == await key_of(auditor, f" {NAME} ")
         assert await key_of(auditor) != await key_of(auditor, "Somebody Else")
+
+
+async def test_people_of_one_name_are_shown_apart_and_have_reports_of_their_own(desk: Desk) -> None:
+    admin, _ = await desk.enrolled("admin", "root")
+    ada, _ = await desk.enrolled("clinician", "ada")
+    async with admin, ada:
+        told: list[dict[str, str]] = [
+            {"name": NAME},
+            {"name": NAME, "birth_date": "1980-02-29"},
+            {"name": NAME, "birth_date": "1941-03-17"},
+            {"name": NAME, "birth_date": "1941-03-17", "record": "4711"},
+            {"name": "Zorah Canary", "record": "4711"},
+        ]
+        mine = [await booked(ada, patient=patient) for patient in told]
+        found = (await (await admin.post(f"{AUDIT}/patients", json={"name": NAME})).json())["items"]
+        assert {(one["birth_date"], one["record"], one["visits"]) for one in found} == {
+            (None, None, 1),
+            ("1980-02-29", None, 1),
+            ("1941-03-17", None, 1),
+            ("1941-03-17", "4711", 1),
+        }
+        for body, visits in (
+            ({"name": NAME, "birth_date": "1980-02-29"}, mine[1:2]),
+            ({"record": "4711"}, mine[3:]),  # however the name was spelled
+            ({"name": NAME, "record": "4711"}, mine[3:]),
+        ):
+            (one,) = (await (await admin.post(f"{AUDIT}/patients", json=body)).json())["items"]
+            report = await (await admin.get(f"{AUDIT}/report", params={"patient": one["patient"]})).json()
+            assert {act["visit"] for act in report["acts"] if act["visit"]} == {made["visit"]["id"] for made in visits}
+        assert [seen for seen in await read_by(desk) if seen[1].get("view") == "patients"] == [
+            ("audit.read", {"criteria": "patient", "view": "patients"})
+        ] * 4
+
+
+async def test_somebody_whom_no_visit_knows_any_more_still_has_a_key(desk: Desk) -> None:
+    admin, _ = await desk.enrolled("admin", "root")
+    async with admin:
+        body = {"name": NAME, "birth_date": "1980-02-29"}
+        (one,) = (await (await admin.post(f"{AUDIT}/patients", json=body)).json())["items"]
+        assert one["visits"] == 0
+        assert one["patient"] == desk.house.base.fields.lookup("patient", f"{NAME}\n1980-02-29").hex()
+        await refused(await admin.post(f"{AUDIT}/patients", json={"birth_date": "1980-02-29"}), 400, "malformed")
+
+
+async def test_a_command_that_fits_several_people_asks_which(desk: Desk) -> None:
+    ada, _ = await desk.enrolled("clinician", "ada")
+    async with ada:
+        await booked(ada)
+        await booked(ada, patient={"name": NAME, "record": "4711"})
+
+    async def said(*words: str) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads((await in_house(desk.house, ["audit", *words, "--json"])).text(as_json=True))
+        return told
+
+    several = await said("report", "--patient", NAME)
+    assert several["error"] == "several_people"
+    (key,) = re.findall("--key ([0-9a-f]{64}): born \\?, record 4711, 1 visits", several["message"])
+    for words in (["--key", key], ["--record", "4711"], ["--patient", NAME, "--record", "4711"]):
+        assert len({act["visit"] for act in (await said("report", *words))["items"] if act["visit"]}) == 1
+    assert (await said("report"))["error"] == (await said("export", "--born", "1980-02-29"))["error"] == "usage"

@@ -44,6 +44,14 @@ def test_only_trusted_proxies_are_believed(
     assert source(proxies, remote, *forwarded) == address
 
 
+@pytest.mark.parametrize("forwarded", [(), ("",), ("127.0.0.1",), ("nonsense",), ("203.0.113.9",)])
+def test_what_comes_by_a_proxy_on_this_machine_is_not_this_machine(forwarded: tuple[str, ...]) -> None:
+    request = make_mocked_request("GET", "/metrics", headers=[("X-Forwarded-For", value) for value in forwarded])
+    request = request.clone(remote="127.0.0.1")
+    assert not Proxies.of(("127.0.0.0/8",)).source(request).loopback
+    assert Proxies.of(("10.0.0.1",)).source(request).loopback
+
+
 def test_a_device_is_printable_and_short() -> None:
     request = make_mocked_request("GET", "/", headers={"User-Agent": "a\u202eb" + "x" * 500})
     device = Proxies.of(()).source(request).device

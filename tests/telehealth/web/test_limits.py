@@ -224,3 +224,9 @@ async def test_nobody_gets_a_new_bucket_by_what_they_write_into_headers(desk: De
     for headers in CLAIMS:
         found = await forwarded(desk, *headers)
         assert (found[0], found[-1]) == (404, 429), headers
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-Forwarded-For": "127.0.0.1"}, {"X-Forwarded-For": "203.0.113.9"}])
+async def test_a_proxy_on_this_machine_opens_the_figures_to_nobody(desk: Desk, headers: dict[str, str]) -> None:
+    async with desk.client(**headers) as client:
+        await refused(await client.get("/metrics"), 401, "unauthenticated")

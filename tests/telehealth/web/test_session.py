@@ -109,6 +109,13 @@ async def test_there_is_no_demo_door_outside_a_demo(desk: Desk) -> None:
             "clinic": {"name": "Test Clinic", "logo": None},
             "demo": False,
             "languages": ["en", "ar"],
+            "kept": {
+                "identity_days": 365,
+                "recording_days": 2557,
+                "backup_days": 0,
+                "audit_years": 6,
+                "copies": True,
+            },
             "passkeys_at": "localhost",
             "sso": None,
         }

@@ -1,0 +1,122 @@
+"""What each open socket keeps: a light flag, a light queue; and who is heard when the server itself stood still."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from signaling import wire
+from signaling.flag import Flag
+from signaling.wire import Outgoing, PlainWebSocket
+from telehealth.clock import SystemClock
+from telehealth.limits.bucket import Rate
+
+
+async def test_everybody_who_waits_for_a_flag_goes_on_and_who_comes_later_does_not_wait() -> None:
+    flag, woken = Flag(), list[int]()
+
+    async def one(number: int) -> None:
+        await flag.wait()
+        woken.append(number)
+
+    async with asyncio.TaskGroup() as waiting:
+        for number in range(3):
+            waiting.create_task(one(number))
+        await asyncio.sleep(0)
+        assert not woken
+        flag.set()
+    assert sorted(woken) == [0, 1, 2]
+    await flag.wait()
+    flag.clear()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await flag.wait()
+
+
+async def test_a_flag_forgets_who_stopped_waiting() -> None:
+    flag = Flag()
+    waits = [asyncio.create_task(flag.wait()) for _ in range(2)]
+    await asyncio.sleep(0)
+    waits[0].cancel()
+    await asyncio.gather(waits[0], return_exceptions=True)
+    assert flag._waiting is not None
+    assert len(flag._waiting) == 1
+    flag.set()
+    await waits[1]
+    assert flag._waiting is None
+
+
+async def test_packets_are_taken_in_order_all_at_once_and_whoever_waits_for_that_hears() -> None:
+    queue = Outgoing()
+    await queue.join()  # nothing waits
+    queue.put_nowait("one")
+    await queue.put("two")
+    joined = asyncio.create_task(queue.join())
+    await asyncio.sleep(0)
+    assert not joined.done()
+    assert await queue.take() == ["one", "two"]
+    await joined
+    taking = asyncio.create_task(queue.take())
+    await asyncio.sleep(0)
+    queue.put_nowait(None)
+    assert await taking == [None]
+
+
+async def test_nobody_waits_for_a_queue_that_was_given_up_and_its_end_still_arrives() -> None:
+    queue = Outgoing()
+    queue.put_nowait("never read")
+    joined = asyncio.create_task(queue.join())
+    await asyncio.sleep(0)
+    queue.give_up()
+    await joined
+    queue.put_nowait(None)
+    await queue.join()
+    assert (await queue.take())[-1] is None
+
+
+class StillClock(SystemClock):
+    """Steady time is what the test says."""
+
+    now_is = 0.0
+
+    def steady(self) -> float:
+        return self.now_is
+
+
+def quiet_wire(clock: StillClock, monkeypatch: pytest.MonkeyPatch, heard: "asyncio.Future[str]") -> PlainWebSocket:
+    """A socket whose patience is over at once and whose next frame is `heard`."""
+    server: Any = SimpleNamespace(clock=clock, frames=Rate(10, 10), reason=None)
+    connection = SimpleNamespace(queue=Outgoing())
+
+    async def _handler(_self: object, _ws: object) -> None:
+        """The engine's loop, which ours replaces."""
+
+    made = PlainWebSocket(_handler.__get__(connection), server)
+
+    async def following(_self: PlainWebSocket) -> str:
+        return await asyncio.shield(heard)
+
+    monkeypatch.setattr(PlainWebSocket, "_patience", lambda _self: 0.0)
+    monkeypatch.setattr(PlainWebSocket, "_next", following)
+    return made
+
+
+async def test_a_browser_that_says_nothing_in_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    silent = quiet_wire(StillClock(), monkeypatch, heard)
+    with pytest.raises(TimeoutError):
+        await silent._heard()
+
+
+async def test_what_came_while_the_server_stood_still_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = StillClock()
+    heard: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    spoke = quiet_wire(clock, monkeypatch, heard)
+    listening = asyncio.create_task(spoke._heard())
+    clock.now_is = wire.PING_EVERY + wire.PING_PATIENCE + 60.0  # before its first step: a minute on one step
+    asyncio.get_running_loop().call_soon(heard.set_result, "4hello")
+    clock.now_is = 0.0
+    await asyncio.sleep(0)
+    clock.now_is = 60.0
+    assert await listening == "4hello"
