@@ -193,7 +193,7 @@ def rooms_of(house: House, metrics: Metrics, checks: Mapping[str, Check], demo: 
         origins=our_origins(config),
         metrics=metrics,
         log=house.log,
-        namesakes=Namesakes(house.base.store, house.base.fields),
+        namesakes=Namesakes(house.base.store, house.base.fields, house.log),
         people=identity.people,
         enrolment=identity.enrolment,
         sign_in=identity.sign_in,

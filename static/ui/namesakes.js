@@ -10,13 +10,10 @@ export const marks = (one) => [
   one.birth_date && t("whose.born", { date: dateOf(one.birth_date) }), one.record && t("whose.record", { record: one.record }),
 ].filter(Boolean).join(" · ") || t("whose.unmarked");
 
-/** All who fit, known ones alone where there are any. @param {{name?: string, birth_date?: string, record?: string}} asked @returns {Promise<Namesake[]>} */
+/** All who fit. @param {{name?: string, birth_date?: string, record?: string}} asked @returns {Promise<Namesake[]>} */
 export async function people(asked) {
   const given = Object.fromEntries(Object.entries(asked).filter(([, value]) => value));
-  /** @type {{items: Namesake[]}} */
-  const { items } = await call("POST", "/audit/patients", given);
-  const known = items.filter((one) => one.visits);
-  return known.length ? known : items;
+  return (await call("POST", "/audit/patients", given)).items;
 }
 
 /** Buttons, one a person. @param {Namesake[]} found @param {(one: Namesake) => void} then */

@@ -91,17 +91,16 @@ async def _whose(house: "House", args: argparse.Namespace) -> str | None:
         if born:
             raise CommandRefused("usage", "Say --patient or --record beside --born.", exit_code=USAGE)
         return str(args.key) if args.key else None
-    namesakes = Namesakes(house.base.store, house.base.fields)
-    meant = namesakes.asked(name, born, args.record)
-    await _enter(house, args, Action.AUDIT_READ, "patients", meant.key)
-    known = [one for one in await namesakes.find(name, born, args.record) if one.visits]
-    if len(known) <= 1:
-        return known[0].key if known else meant.key
+    namesakes = Namesakes(house.base.store, house.base.fields, house.log)
+    await _enter(house, args, Action.AUDIT_READ, "patients", None)
+    found = await namesakes.find(name, born, args.record)
+    if len(found) == 1:
+        return found[0].key
     people = [
         f"--key {one.key}: born {one.birth_date or '?'}, record {one.record or '–'}, {one.visits} visits"
-        for one in known
+        for one in found
     ]
-    said = "\n".join([f"{len(known)} people fit:", *people])
+    said = "\n".join([f"{len(found)} people fit:", *people])
     raise CommandRefused("several_people", said, "Say --key, --born or --record.", exit_code=USAGE)
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from sqlalchemy import or_, select
 
+from telehealth.audit.log import AuditLog
+from telehealth.audit.reading import EntryFilter
 from telehealth.keys.fields import FieldCipher
 from telehealth.store.engine import Store
 from telehealth.store.tables import visits
@@ -27,12 +29,13 @@ class Namesake:
 class Namesakes:
     """Looks people up; whoever asks has entered it first."""
 
-    def __init__(self, store: Store, cipher: FieldCipher) -> None:
+    def __init__(self, store: Store, cipher: FieldCipher, log: AuditLog) -> None:
         self._store = store
         self._cipher = cipher
+        self._log = log
 
     def asked(self, name: str | None, birth_date: str | None = None, record: str | None = None) -> Namesake:
-        """Who would be meant by just this, whether or not a visit knows them: what the log keeps outlives visits."""
+        """Who would be meant by just this, whether or not a visit knows them."""
         patient = Patient(name or "", None, birth_date, record)
         key = self._cipher.lookup("patient", patient.identity).hex()
         return Namesake(key, None if record else birth_date, record)
@@ -40,14 +43,18 @@ class Namesakes:
     async def find(
         self, name: str | None, birth_date: str | None = None, record: str | None = None
     ) -> tuple[Namesake, ...]:
-        """All who fit, most visits first; who was asked for is among them, with 0 visits if none knows them."""
+        """All who fit, most visits first, one at least.
+
+        Whoever was asked for is among them with 0 visits if the log alone knows them: it outlives visits.
+        """
         meant = self.asked(name, birth_date, record)
         fit = {
             key: one
             for key, one in (await self._known(name, meant.key)).items()
             if birth_date in (None, one.birth_date) and record in (None, one.record)
         }
-        fit.setdefault(meant.key, meant)
+        if not fit or (meant.key not in fit and await self._is_logged(meant.key)):
+            fit[meant.key] = meant
         return tuple(sorted(fit.values(), key=lambda one: (-one.visits, one.key)))
 
     async def _known(self, name: str | None, key: str) -> Mapping[str, Namesake]:
@@ -68,6 +75,9 @@ class Namesakes:
                 born = known.birth_date or self._text("patient_birth_sealed", row)
                 found[known.key] = replace(known, birth_date=born, visits=known.visits + 1)
         return found
+
+    async def _is_logged(self, key: str) -> bool:
+        return bool(await self._log.entries(limit=1, only=EntryFilter(patient=key)))
 
     def _text(self, column: str, row: Any) -> str | None:
         sealed = getattr(row, column)

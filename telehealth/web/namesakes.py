@@ -36,7 +36,7 @@ class PatientTold(Told):
 
 class PatientsTold(Told):
     items: Sequence[PatientTold] = Field(
-        description="All who fit, most visits first; whoever was asked for is among them."
+        description="All who fit, most visits first; one with 0 visits is known to the log alone, or to nobody."
     )
 
 
@@ -44,8 +44,7 @@ async def find_patient(ask: Ask[PatientBody, Nothing]) -> Answer:
     """The people of a name, told apart by birth date or record number, each with the key for filters and reports."""
     asked, rooms = ask.body, ask.rooms
     born = asked.birth_date.isoformat() if asked.birth_date else None
-    meant = rooms.namesakes.asked(asked.name, born, asked.record)
-    await rooms.log.enter(reading(ask.caller, Action.AUDIT_READ, Criteria(patient=meant.key), {"view": "patients"}))
+    await rooms.log.enter(reading(ask.caller, Action.AUDIT_READ, Criteria(), {"view": "patients"}))
     found = await rooms.namesakes.find(asked.name, born, asked.record)
     items = [
         PatientTold(patient=one.key, birth_date=_date(one.birth_date), record=one.record, visits=one.visits)
