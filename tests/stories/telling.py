@@ -24,6 +24,7 @@ class Steps:
     passed: int = 0
     failed: int = 0
     say: Callable[[str], None] = print
+    patience: float = 1.0  # how many times its limit a thing may take; more than 1 where other tests run beside it
 
     @contextmanager
     def step(self, words: str) -> Iterator[None]:
