@@ -62,7 +62,7 @@ BROWSER = tests/browser tests/faults tests/signaling/rtc
 test: partners  ## everything but the longest runs, on two cores, files in memory where there is room
 	@node --test tests/state/*.test.js
 	@TMPDIR="$$(sh tests/scratch)" $(BIN)/python -m pytest -n 3 $(SPREAD) -m "not slow and not browser"
-	@TMPDIR="$$(sh tests/scratch)" $(BIN)/python -m pytest -n 3 $(SPREAD) -m "browser and not slow" $(BROWSER)
+	@PATIENCE=3 TMPDIR="$$(sh tests/scratch)" $(BIN)/python -m pytest -n 2 $(SPREAD) -m "browser and not slow" $(BROWSER)
 
 test-long: partners  ## the same code in full, files on the disk: N= and SEED= as wished
 	@$(BIN)/python -m pytest -n 2 $(SPREAD)

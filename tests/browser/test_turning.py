@@ -6,10 +6,11 @@ from playwright.sync_api import expect
 from tests.browser.clinic import Clinic
 from tests.browser.crowd import CLINICIAN, PATIENT, equipped_call, gaps, own_id, perceives
 from tests.stories.people import Person
+from tests.stories.telling import PATIENCE
 
 pytestmark = pytest.mark.browser
 
-LOST_SOUND, FROZEN = 300, 1000  # milliseconds
+LOST_SOUND, FROZEN = 300 * PATIENCE, 1000 * PATIENCE  # milliseconds
 
 
 def goes(who: Person, way: str) -> None:

@@ -1,5 +1,6 @@
 """What every part of the visit story stands on: its people, its house, and steps that are counted."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,10 @@ ALIGNED_WITHIN = 0.080  # seconds
 SINCE_CLOCKS_WERE_READ = 9.0  # seconds at the end of each track that are compared: a busy camera slips now and then
 
 
+# How many times its limit a thing may take that a person would wait for: more than once where other browsers run beside.
+PATIENCE = float(os.environ.get("PATIENCE", "") or 1)
+
+
 @dataclass
 class Steps:
     """Counts what passed; the first failure ends the story."""
@@ -24,7 +29,7 @@ class Steps:
     passed: int = 0
     failed: int = 0
     say: Callable[[str], None] = print
-    patience: float = 1.0  # how many times its limit a thing may take; more than 1 where other tests run beside it
+    patience: float = PATIENCE
 
     @contextmanager
     def step(self, words: str) -> Iterator[None]:
