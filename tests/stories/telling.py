@@ -17,8 +17,7 @@ CLINICIAN_TONE, PATIENT_TONE = 500, 900
 ALIGNED_WITHIN = 0.080  # seconds
 SINCE_CLOCKS_WERE_READ = 9.0  # seconds at the end of each track that are compared: a busy camera slips now and then
 
-
-# How many times its limit a thing may take that a person would wait for: more than once where other browsers run beside.
+# How many times its limit may take what a person would wait for: more than once where other browsers run beside.
 PATIENCE = float(os.environ.get("PATIENCE", "") or 1)
 
 
