@@ -22,8 +22,6 @@ SETTINGS = {"VISITS__EARLY_MINUTES": "0"}
 CAMERAS = [
     "--use-fake-device-for-media-stream=device-count=3,fps=20" if "fake-device" in flag else flag for flag in FLAGS
 ]
-FRAMES = "() => document.querySelector('#far')?.getVideoPlaybackQuality().totalVideoFrames ?? 0"
-MORE_FRAMES = f"(before) => ({FRAMES})() > before + 10"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +152,6 @@ def own_address() -> str:
         except OSError:
             return "127.0.0.1"
         return str(probe.getsockname()[0])
-
-
-def sees(who: Staff | Patient, seconds: float = 20) -> None:
-    """The far picture moves, from now on."""
-    before = who.page.evaluate(FRAMES)
-    who.wait_for(MORE_FRAMES, before if who.page.locator("#far").count() else 0, seconds)
 
 
 def deaf_to(event: str) -> Callable[[WebSocketRoute], None]:

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import WebSocketRoute, expect
 
-from tests.browser.clinic import Booked, Clinic, deaf_to, reloaded, sees
+from tests.browser.clinic import Booked, Clinic, deaf_to, reloaded
 from tests.stories.people import Patient, Person, Staff
 
 pytestmark = pytest.mark.browser
@@ -50,10 +50,10 @@ def recorded(at: Clinic, booked: Booked, patient: Patient) -> tuple[Staff, Patie
 def test_a_patient_who_reloads_in_a_call_is_the_same_person_and_is_seen_again(at: Clinic) -> None:
     booked = at.book()
     clinician, patient = at.call(booked)
-    sees(clinician)
+    clinician.sees()
     reloaded(patient.page)
-    sees(clinician)
-    sees(patient)
+    clinician.sees()
+    patient.sees()
     expect(clinician.page.locator(".admit")).to_have_count(0)
     assert len(people_who_joined(at, booked.visit)) == 2
 
@@ -61,10 +61,10 @@ def test_a_patient_who_reloads_in_a_call_is_the_same_person_and_is_seen_again(at
 def test_a_clinician_who_reloads_in_a_call_finds_it_running(at: Clinic) -> None:
     booked = at.book()
     clinician, patient = at.call(booked)
-    sees(patient)
+    patient.sees()
     reloaded(clinician.page)
-    sees(patient)
-    sees(clinician)
+    patient.sees()
+    clinician.sees()
     expect(patient.page.locator(".controls")).to_be_visible()
     assert len(people_who_joined(at, booked.visit)) == 2
 
@@ -73,13 +73,13 @@ def test_a_dropped_line_is_taken_up_again_without_being_let_in_anew(at: Clinic) 
     patient = at.patient()
     lines = carried(patient)
     clinician, patient = at.call(patient=patient)
-    sees(clinician)
+    clinician.sees()
     lines[-1].close()
     expect(patient.page.locator(".call-tell")).to_contain_text("Connection lost")
     expect(patient.page.locator(".call-tell")).to_be_empty(timeout=15_000)
     assert len(lines) == 2
-    sees(clinician)
-    sees(patient)
+    clinician.sees()
+    patient.sees()
     expect(clinician.page.locator(".admit")).to_have_count(0)
 
 
@@ -98,8 +98,8 @@ def test_a_yes_taken_back_while_the_line_is_down_counts_as_soon_as_it_is_back(at
         expect(who.page.locator(".call-tell")).to_contain_text("Consent was withdrawn")
     assert len(lines) == 2
     assert at.entries(booked.visit, "consent.withdraw")
-    sees(clinician)
-    sees(patient)
+    clinician.sees()
+    patient.sees()
 
 
 def test_a_yes_taken_back_that_nobody_answers_ends_what_the_server_gets(at: Clinic) -> None:
@@ -113,12 +113,12 @@ def test_a_yes_taken_back_that_nobody_answers_ends_what_the_server_gets(at: Clin
 
 def test_who_closes_the_page_is_away_for_the_other_and_comes_back_into_the_call(at: Clinic) -> None:
     clinician, patient = at.call()
-    sees(clinician)
+    clinician.sees()
     patient.page.goto("about:blank")
     expect(clinician.page.locator(".absent")).to_contain_text("lost the connection")
     patient.page.goto(f"{at.house.url}/join")
     patient.page.wait_for_selector(".controls")
-    sees(clinician)
+    clinician.sees()
 
 
 def test_a_removed_patient_stays_out_after_a_reload(at: Clinic) -> None:
@@ -146,7 +146,7 @@ def test_a_patient_who_leaves_may_come_back_to_the_waiting_room(at: Clinic) -> N
     patient.page.wait_for_selector("#waiting-status")
     clinician.page.click(".admit")
     patient.page.wait_for_selector(".controls")
-    sees(clinician)
+    clinician.sees()
 
 
 def test_a_second_tab_takes_over_and_the_first_says_so(at: Clinic) -> None:
@@ -157,7 +157,7 @@ def test_a_second_tab_takes_over_and_the_first_says_so(at: Clinic) -> None:
     patient.get_ready()
     patient.page.wait_for_selector(".controls")
     expect(first.locator("[data-step=replaced]")).to_contain_text("another page")
-    sees(clinician)
+    clinician.sees()
     expect(clinician.page.locator(".admit")).to_have_count(0)
 
 
@@ -168,4 +168,4 @@ def test_a_third_person_does_not_get_in_and_is_told_so(at: Clinic) -> None:
     third.page.goto(f"{at.house.url}/call/{booked.visit}")
     expect(third.page.locator("main.narrow h1")).to_have_text("You are not in the visit")
     expect(third.page.get_by_role("alert")).to_contain_text("you may not see it")
-    sees(clinician)
+    clinician.sees()

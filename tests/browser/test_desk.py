@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.clinic import Clinic, sees
+from tests.browser.clinic import Clinic
 from tests.stories.house import House
 
 pytestmark = pytest.mark.browser
@@ -63,7 +63,7 @@ def test_the_demonstration_leads_into_a_call_within_a_minute(tmp_path: Path, at:
         patient.get_ready()
         clinician.page.locator("li.row.waiting a.primary").click()
         clinician.page.click(".admit")
-        sees(clinician)
-        sees(patient)
+        clinician.sees()
+        patient.sees()
         clinician.page.goto(desk)
         expect(clinician.page.get_by_role("alert")).to_be_visible()  # a printed link signs in once

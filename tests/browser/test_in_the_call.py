@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import WebSocketRoute, expect
 
-from tests.browser.clinic import Clinic, sees
+from tests.browser.clinic import Clinic
 from tests.stories.people import Person
 
 pytestmark = pytest.mark.browser
@@ -43,8 +43,8 @@ def test_in_an_emergency_a_clinician_comes_in_and_admits_without_the_log(at: Cli
     clinician.page.click(".admit")
     clinician.page.click("#emergency-go")
     patient.page.wait_for_selector(".controls")
-    sees(clinician)
-    sees(patient)
+    clinician.sees()
+    patient.sees()
 
 
 def test_a_clinician_who_does_not_want_to_go_on_without_the_log_stays_out(at: Clinic) -> None:
@@ -58,7 +58,7 @@ def test_a_clinician_who_does_not_want_to_go_on_without_the_log_stays_out(at: Cl
 
 def test_muting_and_switching_the_camera_off_are_seen_by_the_other_side(at: Clinic) -> None:
     clinician, patient = at.call()
-    sees(clinician)
+    clinician.sees()
     facts = clinician.page.locator("dl.facts dd")
     expect(facts.nth(2)).to_have_text("On")
     patient.page.click("#mic")
@@ -72,12 +72,12 @@ def test_muting_and_switching_the_camera_off_are_seen_by_the_other_side(at: Clin
     patient.page.click("#mic")
     expect(facts.nth(2)).to_have_text("On")
     expect(facts.nth(3)).to_have_text("On")
-    sees(clinician)
+    clinician.sees()
 
 
 def test_another_camera_takes_over_without_a_break_and_muted_stays_muted(at: Clinic) -> None:
     clinician, patient = at.call()
-    sees(clinician)
+    clinician.sees()
     before = camera_of(patient)
     patient.page.click("#mic")
     patient.page.click("#devices")
@@ -86,7 +86,7 @@ def test_another_camera_takes_over_without_a_break_and_muted_stays_muted(at: Cli
     microphones.select_option(index=1)
     patient.page.locator("dialog button.primary").click()
     patient.wait_for(f"(old) => {{ const now = ({CAMERA})(); return now && now !== old; }}", before)
-    sees(clinician)
+    clinician.sees()
     expect(clinician.page.locator("dl.facts dd").nth(2)).to_have_text("Off")
     expect(patient.page.locator("#mic")).to_contain_text("Unmute")
 
@@ -101,7 +101,7 @@ def test_both_sides_see_how_good_the_connection_is(at: Clinic) -> None:
 
 def test_the_clinician_stops_a_running_share_and_forbids_the_next(at: Clinic) -> None:
     clinician, patient = at.call()
-    sees(clinician)
+    clinician.sees()
     patient.page.click("#share")
     patient.page.click("#share-go")
     expect(clinician.page.locator("#far-screen")).to_be_visible()
@@ -112,7 +112,7 @@ def test_the_clinician_stops_a_running_share_and_forbids_the_next(at: Clinic) ->
     expect(patient.page.locator("#share")).to_be_disabled()
     clinician.page.click("#forbid")
     expect(patient.page.locator("#share")).to_be_enabled()
-    sees(clinician)
+    clinician.sees()
 
 
 def test_a_share_that_is_not_confirmed_in_the_preview_is_never_sent(at: Clinic) -> None:

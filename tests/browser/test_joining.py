@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.clinic import CAMERAS, Clinic, sees
+from tests.browser.clinic import CAMERAS, Clinic
 from tests.stories.people import chromium
 
 pytestmark = pytest.mark.browser
@@ -50,7 +50,7 @@ def test_who_has_no_camera_or_microphone_is_told_how_to_mend_it_and_joins_all_th
         patient.page.wait_for_selector("#waiting-status")
         clinician = at.opened(booked)
         clinician.page.click(".admit")
-        sees(patient)
+        patient.sees()
         facts = clinician.page.locator("dl.facts dd")
         expect(facts.nth(2)).to_have_text("On" if "microphone" in allowed else "Off")
         expect(facts.nth(3)).to_have_text("On" if "camera" in allowed else "Off")

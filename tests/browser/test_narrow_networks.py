@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser.clinic import CAMERAS, Booked, Clinic, clinic, sees
+from tests.browser.clinic import CAMERAS, Booked, Clinic, clinic
 from tests.browser.looking import Looker
 from tests.browser.rebinding import Router
 from tests.browser.test_check import NO_UDP, TRUSTING, invited, ran, verdict
@@ -34,8 +34,8 @@ def called(at: Clinic, patient: Patient) -> tuple[Booked, Staff]:
     clinician = at.opened(booked)
     clinician.page.click(".admit")
     patient.page.wait_for_selector(".controls")
-    sees(clinician)
-    sees(patient)
+    clinician.sees()
+    patient.sees()
     return booked, clinician
 
 
@@ -110,7 +110,7 @@ def test_an_address_that_changes_in_the_call_needs_no_new_sign_in_and_no_new_leg
         media(at, booked, reported)
         closed = at.house.log.read_text().count('"event": "leg.closed"')
         assert len(router.move()) >= 2
-        sees(clinician)
-        sees(patient)
+        clinician.sees()
+        patient.sees()
         assert at.house.log.read_text().count('"event": "leg.closed"') == closed
         at.go_home()

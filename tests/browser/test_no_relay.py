@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.clinic import Clinic, deaf_to, sees
+from tests.browser.clinic import Clinic, deaf_to
 from tests.browser.test_turning import goes
 
 pytestmark = pytest.mark.browser
@@ -20,9 +20,9 @@ def test_a_call_goes_on_directly_when_the_relay_cannot_be_had(at: Clinic) -> Non
         who.page.click("#consent-yes")
     for who in (clinician, patient):
         goes(who, "relay")
-        sees(who)  # by the old way, until the new one stands
+        who.sees()  # by the old way, until the new one stands
     for who in (clinician, patient):
         goes(who, "direct settled")
         expect(who.page.locator("#fault")).to_be_visible()
         expect(who.page.locator("#light")).to_be_hidden()
-        sees(who)
+        who.sees()

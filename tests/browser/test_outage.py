@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.clinic import clinic, sees
+from tests.browser.clinic import clinic
 from tests.browser.rebinding import Router
 from tests.browser.test_turning import goes
 from tests.partners.process import free_port
@@ -50,10 +50,10 @@ def test_a_leg_on_which_nothing_comes_is_restarted_and_the_call_goes_on(tmp_path
         clinician, patient = at.call(patient=patient)
         for who in (clinician, patient):
             goes(who, "relay settled")
-            sees(who)
+            who.sees()
         cable.pulled = True
         patient.wait_for("() => window.restarts > 0")
         cable.pulled = False
         for who in (clinician, patient):
-            sees(who)
+            who.sees()
         at.go_home()

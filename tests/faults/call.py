@@ -11,9 +11,6 @@ from tests.faults.clinic import Booked, Clinic
 from tests.stories.house import House
 from tests.stories.people import Patient, Staff, chromium
 
-FRAMES = "() => document.querySelector('#far')?.getVideoPlaybackQuality().totalVideoFrames ?? 0"
-MORE = "([n]) => (document.querySelector('#far')?.getVideoPlaybackQuality().totalVideoFrames ?? 0) > n"
-
 
 class Call:
     """A clinician and an admitted patient, each on their page."""
@@ -36,7 +33,7 @@ class Call:
         clinician.goto(f"{self.clinic.house.url}/call/{self.visit.id}")
         clinician.click(".admit")
         for who in (self.clinician, self.patient):
-            who.wait_for(MORE, [10], seconds=20)
+            who.sees()
 
     def ask(self) -> None:
         """The clinician asks; both see the question."""
@@ -55,7 +52,7 @@ class Call:
     def goes_on(self, frames: int = 15) -> None:
         """Both go on decoding the other's picture."""
         for who in (self.clinician, self.patient):
-            who.wait_for(MORE, [who.page.evaluate(FRAMES) + frames], seconds=10)
+            who.sees(frames, seconds=10)
 
     @property
     def errors(self) -> list[str]:

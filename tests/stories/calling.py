@@ -23,11 +23,7 @@ class Calling(Telling):
             for who, colour in ((self.clinician, ORANGE), (self.patient, BLUE)):
                 seen = self.far_picture(who)
                 assert near(seen["colour"], colour), seen
-                before = self.decoded(who.page)
-                who.wait_for(
-                    "([n]) => document.querySelector('#far').getVideoPlaybackQuality().totalVideoFrames > n + 20",
-                    [before],
-                )
+                who.sees(20)
         with self.steps.step("sound goes both ways"):
             for who in (self.clinician, self.patient):
                 who.wait_for(HEARD, seconds=15)
@@ -90,10 +86,7 @@ class Calling(Telling):
             patient.click("#consent-no")
             expect(patient.locator("#light")).to_be_hidden()
             expect(clinician.locator("#light")).to_be_hidden()
-            before = self.decoded(clinician)
-            self.clinician.wait_for(
-                "([n]) => document.querySelector('#far').getVideoPlaybackQuality().totalVideoFrames > n + 20", [before]
-            )
+            self.clinician.sees(20)
             assert not any(path.stat().st_size for path in (self.house.folder / "recordings").rglob("fil_*"))
         with self.steps.step("asked again, both say yes: recording is shown to both, after it is stored"):
             self.clinician.ask_to_record()

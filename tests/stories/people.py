@@ -1,5 +1,6 @@
 """People in front of real browsers: what they click, and what they see."""
 
+import itertools
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,16 @@ FLAGS = [
     "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream", "--autoplay-policy=no-user-gesture-required",
 ]  # fmt: skip
+
+# Frames shown since the first look. A stream that changes its way counts its frames anew.
+MOVES = """([frames, look]) => {
+  const now = document.querySelector('#far')?.getVideoPlaybackQuality().totalVideoFrames ?? 0;
+  if (window.moves?.look !== look) window.moves = { look, last: now, more: 0 };
+  window.moves.more += now < window.moves.last ? now : now - window.moves.last;
+  window.moves.last = now;
+  return window.moves.more > frames;
+}"""
+LOOKS = itertools.count()
 
 
 @contextmanager
@@ -56,6 +67,10 @@ class Person:
     def wait_for(self, script: str, argument: object = None, seconds: float = 15) -> Any:
         """Wait until a page function gives something true, and return it."""
         return self.page.wait_for_function(script, arg=argument, timeout=seconds * 1000, polling=50).json_value()
+
+    def sees(self, frames: int = 10, seconds: float = 20) -> None:
+        """The far picture moves, from now on."""
+        self.wait_for(MOVES, [frames, next(LOOKS)], seconds)
 
     def close(self) -> None:
         self.context.close()

@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from playwright.sync_api import Page
-
 from tests.stories.house import House
 from tests.stories.people import Patient, Person, Staff
 
@@ -69,9 +67,6 @@ class Telling:
                 return seen
             assert time.monotonic() < deadline, f"no readable picture: {seen}"
             who.page.wait_for_timeout(50)
-
-    def decoded(self, page: Page) -> int:
-        return int(page.evaluate("() => document.querySelector('#far').getVideoPlaybackQuality().totalVideoFrames"))
 
 
 def promptest(starts: list[float], loop: float) -> float:
