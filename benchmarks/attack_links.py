@@ -167,8 +167,8 @@ class _Same:
     def of(self, _folder: Path) -> str:
         return self._url
 
-    def content(self, _folder: Path) -> bytes:
-        raise NotImplementedError
+    def content(self, folder: Path) -> bytes:
+        return (folder / "house" / "telehealth.db").read_bytes()
 
 
 async def _jumped(folder: Path, count: int, chance: random.Random, seed: int) -> list[Figure]:

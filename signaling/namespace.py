@@ -20,6 +20,7 @@ from telehealth.clock import Clock, rfc3339
 from telehealth.errors import Malformed, Refusal
 from telehealth.limits.bucket import TokenBucket
 from telehealth.log import get_logger
+from telehealth.store.away import is_away
 from telehealth.visits.faults import NotEntered
 from telehealth.visits.media_flow import told
 from telehealth.visits.receipts import signing_key
@@ -159,9 +160,9 @@ class VisitNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the libr
             return {"ok": False, "error": refusal.code, "where": refusal.where}
         except Refusal as refusal:
             return {"ok": False, "error": refusal.code}
-        except Exception:
+        except Exception as error:
             log.error("socket.event_failed", action=str(event)[:32], exc_info=True)
-            return {"ok": False, "error": "failed"}
+            return {"ok": False, "error": "unavailable" if is_away(error) else "failed"}
         return {"ok": True, **(answer or {})}
 
     def _throttled(self, socket: Socket, event: Any) -> None:

@@ -6,8 +6,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from telehealth.config import Config
-from telehealth.errors import Malformed, NotFound, Refusal
+from telehealth.errors import Malformed, NotFound, Refusal, Unavailable
 from telehealth.log import get_logger
+from telehealth.store.away import is_away
 from telehealth.web.dispatch import BODY_LIMIT
 from telehealth.web.headers import security_headers
 from telehealth.web.metrics import Metrics
@@ -48,7 +49,10 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         return _of_framework(error)
     except ConnectionError:
         raise  # the client went away; there is nobody to answer
-    except Exception:  # the last ring: whatever it was, it is logged by type and answered
+    except Exception as error:  # the last ring: whatever it was, it is logged by type and answered
+        if is_away(error):
+            log.error("web.database_away", exc_info=True, method=request.method, route=_canonical(request))
+            return problem(Unavailable())
         log.error("web.internal", exc_info=True, method=request.method, route=_canonical(request))
         return problem(Internal())
 

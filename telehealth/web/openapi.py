@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from telehealth.errors import Forbidden, Malformed, NotFound, Refusal
+from telehealth.errors import Forbidden, Malformed, NotFound, Refusal, Unavailable
 from telehealth.identity.faults import SlowDown, StepUpNeeded, Unauthenticated
 from telehealth.web.models import Nothing
 from telehealth.web.outcomes import FHIR_JSON
@@ -168,7 +168,7 @@ def _refusals(route: Route, pointers: Pointers) -> dict[str, Any]:
 
 def _everywhere(route: Route) -> list[type[Refusal]]:
     """What any route of this kind can say."""
-    found: list[type[Refusal]] = [Internal, SlowDown]
+    found: list[type[Refusal]] = [Internal, SlowDown, Unavailable]
     if route.body is not Nothing:
         found += [Malformed, MediaTypeRefused, BodyTooLarge]
     elif route.query is not Nothing:

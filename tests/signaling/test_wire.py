@@ -5,6 +5,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 
 from signaling import wire
 from signaling.flag import Flag
@@ -84,39 +86,39 @@ class StillClock(SystemClock):
         return self.now_is
 
 
-def quiet_wire(clock: StillClock, monkeypatch: pytest.MonkeyPatch, heard: "asyncio.Future[str]") -> PlainWebSocket:
-    """A socket whose patience is over at once and whose next frame is `heard`."""
+async def listens(clock: StillClock, stood_still: float) -> str:
+    """What the server's end hears of a browser that speaks when it is told to, its patience over at once."""
+    over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     server: Any = SimpleNamespace(clock=clock, frames=Rate(10, 10), reason=None)
-    connection = SimpleNamespace(queue=Outgoing())
 
-    async def _handler(_self: object, _ws: object) -> None:
-        """The engine's loop, which ours replaces."""
+    async def carry(request: web.Request) -> web.WebSocketResponse:
+        async def _handler(_self: object, _ws: object) -> None:
+            """The engine's loop, which ours replaces."""
 
-    made = PlainWebSocket(_handler.__get__(connection), server)
+        made = PlainWebSocket(_handler.__get__(SimpleNamespace(queue=Outgoing())), server)
+        await made._socket.prepare(request)
+        clock.now_is += wire.JOIN_SECONDS
+        listening = asyncio.create_task(made._heard())
+        await asyncio.sleep(0)
+        clock.now_is += stood_still
+        await asyncio.wait([listening], timeout=0.05)
+        await made._socket.send_str("your turn")
+        await asyncio.wait([listening])
+        over.set_exception(error) if (error := listening.exception()) else over.set_result(listening.result())
+        return made._socket
 
-    async def following(_self: PlainWebSocket) -> str:
-        return await asyncio.shield(heard)
+    app = web.Application()
+    app.router.add_get("/", carry)
+    async with TestClient(TestServer(app)) as browser, browser.ws_connect("/") as line:
+        await line.receive_str()
+        await line.send_str("4hello")
+        return await over
 
-    monkeypatch.setattr(PlainWebSocket, "_patience", lambda _self: 0.0)
-    monkeypatch.setattr(PlainWebSocket, "_next", following)
-    return made
 
-
-async def test_a_browser_that_says_nothing_in_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    heard: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    silent = quiet_wire(StillClock(), monkeypatch, heard)
+async def test_a_browser_that_says_nothing_in_time_is_given_up() -> None:
     with pytest.raises(TimeoutError):
-        await silent._heard()
+        await listens(StillClock(), 0.0)
 
 
-async def test_what_came_while_the_server_stood_still_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = StillClock()
-    heard: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    spoke = quiet_wire(clock, monkeypatch, heard)
-    listening = asyncio.create_task(spoke._heard())
-    clock.now_is = wire.PING_EVERY + wire.PING_PATIENCE + 60.0  # before its first step: a minute on one step
-    asyncio.get_running_loop().call_soon(heard.set_result, "4hello")
-    clock.now_is = 0.0
-    await asyncio.sleep(0)
-    clock.now_is = 60.0
-    assert await listening == "4hello"
+async def test_what_came_while_the_server_stood_still_is_heard() -> None:
+    assert await listens(StillClock(), 60.0) == "4hello"

@@ -16,7 +16,6 @@ from recordings.rows import Filter
 from telehealth.access import Caller
 from telehealth.audit.entry import SYSTEM
 from telehealth.errors import WrongState
-from telehealth.store.engine import Store
 from tests.partners.postgres import Postgres
 
 
@@ -28,12 +27,10 @@ class PostgresHouse(House):
 
 
 @pytest.fixture
-async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+async def house(tmp_path: Path) -> AsyncIterator[House]:
     server = await asyncio.to_thread(Postgres)
     url = await asyncio.to_thread(server.database)
-    opened = Store.open
-    monkeypatch.setattr(Store, "open", lambda _url: opened(url))
-    built = PostgresHouse(tmp_path, alone=True)
+    built = PostgresHouse(tmp_path, alone=True, database=url)
     await built.open()
     assert built.store.backend == "postgresql"
     yield built

@@ -13,6 +13,7 @@ from worker_parts import until
 from signaling.rtc import LegStats, Slot
 from signaling.workers import RemoteLeg, wire, words
 from signaling.workers.dispatch import Dispatch
+from signaling.workers.faults import MediaAway
 from signaling.workers.wire import Garbled, Kind, Line
 from telehealth.clock import SystemClock
 from telehealth.frames import EncodedFrame, TrackKind
@@ -189,7 +190,7 @@ class Owner:
         self.forgotten.append(leg)
 
     async def ask_again(self, leg: RemoteLeg, offer_sdp: str) -> words.Answer:
-        raise NotImplementedError
+        raise MediaAway
 
 
 async def test_what_was_under_way_when_a_sink_went_reaches_no_later_one() -> None:

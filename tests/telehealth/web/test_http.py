@@ -187,6 +187,21 @@ async def test_what_breaks_inside_is_answered_and_logged_by_type_alone(desk: Des
     assert "no such table" not in logs.getvalue()
 
 
+async def test_a_database_that_is_away_is_said_to_be_so(desk: Desk, logs: StringIO) -> None:
+    client, _ = await desk.enrolled("clinician", "ada")
+    async with client:
+        store = desk.house.base.store
+        assert store.file is not None
+        await store.close()
+        store.file.rename(store.file.with_suffix(".gone"))
+        store.file.mkdir()
+        await refused(await client.get("/api/v1/session"), 503, "unavailable")
+        assert '"event": "web.database_away"' in logs.getvalue()
+        store.file.rmdir()
+        store.file.with_suffix(".gone").rename(store.file)
+        assert (await client.get("/api/v1/session")).status == 200
+
+
 async def test_health_and_figures(desk: Desk) -> None:
     async with desk.client() as client:
         assert (await (await client.get("/healthz")).json()) == {"status": "ok"}
