@@ -1,13 +1,19 @@
 """The connection test and the figures of a visit over HTTP: who gets what, and what nobody gets."""
 
 import json
+from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession
 
 from signaling.rtc.probe import Probe, destinations
+from telehealth.app import open_server
+from telehealth.clock import SystemClock
+from telehealth.config import Config
 from telehealth.identity.faults import SlowDown
 from telehealth.reach.trials import OF_ONE_ADDRESS
+from tests.order.conftest import CHEAP
 from tests.order.place import NAME, Place, http
 
 
@@ -88,6 +94,20 @@ async def test_a_visit_that_does_not_run_has_nobody_in_it(place: Place) -> None:
     ada = await place.member("clinician")
     visit = (await place.booked(ada))["visit"]["id"]
     assert (await http(ada.client, "GET", f"/visits/{visit}/media")()).said["people"] == []
+
+
+async def test_a_look_at_figures_from_outside_of_a_bound_that_only_alerts_is_entered(
+    tmp_path: Path, config: Config
+) -> None:
+    bound = Config.model_validate(config.model_dump() | {"access": {"networks": ["10.0.0.0/8"], "outside": "alert"}})
+    async with open_server(bound, SystemClock(), CHEAP) as server, AsyncExitStack() as stack:
+        place = Place(server, tmp_path, stack)
+        visit = (await place.booked(await place.member("clinician")))["visit"]["id"]
+        boss = await place.member("admin")
+        assert (await http(boss.client, "GET", f"/visits/{visit}/media")()).done
+        unusual = [one for one in await place.house.log.entries() if one.action == "access.unusual"]
+        assert (unusual[-1].actor, unusual[-1].detail["action"]) == (boss.id, "visits.media")
+        assert unusual[-1].detail["outside_network"] is True
 
 
 async def test_tests_of_one_address_are_counted_and_hold_up_no_other(place: Place) -> None:

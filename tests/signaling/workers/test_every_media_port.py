@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from worker_parts import HOST, Browsers, Port, a_pool, calling, flows, until
-from worker_room import Speaker
+from worker_room import PAIR, Speaker
 
 from signaling.rtc import LegClosed, LegState, MediaPort, OfferRefused, PortFull, Slot
 from signaling.workers import MediaPool
@@ -180,6 +180,21 @@ async def test_people_of_a_room_hear_each_other_and_know_who_is_where(port: Port
         anna.speak()
         async with asyncio.timeout(20):
             await ben.hears()
+
+
+async def test_a_screen_that_may_not_be_shared_has_no_place_with_the_others(port: Port) -> None:
+    anna, ben = (Speaker(name, ((b"\x10picture", True),), (b"\xfcsound",)) for name in ("anna", "ben"))
+    anna.more, ben.more = (*PAIR, ("video", "sendonly")), (*PAIR, ("video", "recvonly"))
+    places = (Slot("2", "anna", "audio"), Slot("3", "anna", "camera"))
+    with closing_lines(anna, ben):
+        await anna.come(port)
+        await ben.come(port)
+        assert anna.leg is not None
+        for allowed in (False, True, False):
+            anna.leg.show_screen(allowed)
+            shown = (*places, Slot("4", "anna", "screen")) if allowed else places
+            await until(lambda shown=shown: ben.leg.slots() == shown)
+            assert ben.told[-1] == shown
 
 
 async def test_rooms_do_not_hear_each_other(port: Port) -> None:

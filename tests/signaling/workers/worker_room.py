@@ -26,12 +26,13 @@ class Speaker:
     legs: int = 0
     sent: int = 0  # twentieths of a second
     sequence: int = 0
+    more: Sequence[tuple[str, str]] = PAIR
 
     async def come(self, port: MediaPort | MediaPool, sink: FrameSink | None = None, room: str = "room") -> None:
         """A new leg, as after the first was lost. Raises what `open_leg` raises."""
         self.hang_up()
         self.legs += 1
-        self.raw = RawBrowser(port.port, more=PAIR)
+        self.raw = RawBrowser(port.port, more=self.more)
         name = f"leg_{self.name}_{self.legs}"
         named = {"room": room, "publisher": self.name, "heard": self.told.append}
         self.leg, answer = await port.open_leg(name, self.raw.offer, sink, **named)
