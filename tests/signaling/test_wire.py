@@ -105,6 +105,7 @@ async def listens(clock: StillClock, stood_still: float) -> str:
         await made._socket.send_str("your turn")
         await asyncio.wait([listening])
         over.set_exception(error) if (error := listening.exception()) else over.set_result(listening.result())
+        await made.close()
         return made._socket
 
     app = web.Application()
@@ -112,6 +113,7 @@ async def listens(clock: StillClock, stood_still: float) -> str:
     async with TestClient(TestServer(app)) as browser, browser.ws_connect("/") as line:
         await line.receive_str()
         await line.send_str("4hello")
+        await line.receive()  # the end
         return await over
 
 
