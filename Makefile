@@ -115,7 +115,7 @@ soak: partners  ## visits that come and go on one media port for MINUTES= (20; t
 	@SEED=$(SEED) $(BIN)/python -m benchmarks.soak
 
 screenshots: partners  ## every page, phone and desktop, light and dark, into build/screenshots
-	@$(BIN)/python -m pytest -q -m browser tests/browser/test_pages.py
+	@PICTURES=1 $(BIN)/python -m pytest -q -m browser tests/browser/test_pages.py
 
 PIN = uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade --python-version 3.11
 

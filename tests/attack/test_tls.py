@@ -4,6 +4,8 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.partners import chain
 from tests.stories.house import House
 
@@ -27,6 +29,7 @@ TRIED = {
 }
 
 
+@pytest.mark.slow
 def test_testssl_finds_nothing_above_low(tmp_path: Path) -> None:
     made, told = chain.made(tmp_path, HOST), tmp_path / "found.json"
     settings = {"SERVER__TLS_CERTIFICATE": str(made.certificates), "SERVER__TLS_KEY": str(made.key)}

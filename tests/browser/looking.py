@@ -1,5 +1,9 @@
-"""Looking at a page as people do: phone and desktop, light and dark, and with axe-core."""
+"""Looking at a page as people do: phone and desktop, light and dark, and with axe-core.
 
+Judged always; pictures, of all four, with PICTURES=1 (`make screenshots`).
+"""
+
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -10,12 +14,13 @@ from tests.stories.people import Person
 SCREENSHOTS = ROOT / "build" / "screenshots"
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 SIZES = {"phone": (412, 915), "desktop": (1280, 800)}
-JUDGED = {("phone", "light"), ("desktop", "dark")}  # every size and every scheme once; pictures are taken of all four
+JUDGED = {("phone", "light"), ("desktop", "dark")}  # every size and every scheme once
+PICTURES = os.environ.get("PICTURES") == "1"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
 class Looker:
-    """Takes pictures of every state and collects what axe finds."""
+    """Collects what axe finds in every state, and takes pictures of it where they are wanted."""
 
     def __init__(self, language: str) -> None:
         self.language = language
@@ -30,10 +35,14 @@ class Looker:
         for size, (width, height) in SIZES.items():
             page.set_viewport_size({"width": width, "height": height})
             for scheme in ("light", "dark"):
+                judged = (size, scheme) in JUDGED
+                if not (judged or PICTURES):
+                    continue
                 page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-                if (size, scheme) in JUDGED:
+                if judged:
                     self._violations(f"{self.language} {name} {size} {scheme}", page)
-                page.screenshot(path=str(SCREENSHOTS / f"{name}-{self.language}-{size}-{scheme}.png"))
+                if PICTURES:
+                    page.screenshot(path=str(SCREENSHOTS / f"{name}-{self.language}-{size}-{scheme}.png"))
                 wide = page.evaluate("() => document.documentElement.scrollWidth > window.innerWidth + 1")
                 if wide:
                     self.violations.append(f"{self.language} {name} {size}: scrolls sideways")

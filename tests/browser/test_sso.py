@@ -19,7 +19,7 @@ pytestmark = pytest.mark.browser
 PASSWORD = "seven brown otters swim"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def clinic(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[House, OidcProvider]]:
     """Our server under another name than the provider's, so that each is a foreign site to the other."""
     house = House(tmp_path)

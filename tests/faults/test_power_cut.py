@@ -18,10 +18,10 @@ SEED = int(os.environ.get("SEED", "") or 7)
 
 
 def test_a_power_cut_anywhere_loses_little_and_nothing_that_was_acknowledged(tmp_path: Path) -> None:
-    tally = power(tmp_path, 25, SEED, 2.0)
+    tally = power(tmp_path, 15, SEED, 2.0)
     all_is_kept(tally)
-    assert len(tally.cuts) == 25
-    assert sum(map(bool, tally.unsafe)) > 10, "there was hardly anything to lose"
+    assert len(tally.cuts) == 15
+    assert sum(map(bool, tally.unsafe)) > 7, "there was hardly anything to lose"
 
 
 @pytest.mark.slow
@@ -31,7 +31,7 @@ def test_five_hundred_power_cuts_break_no_promise(tmp_path: Path) -> None:
 
 def test_a_build_that_does_not_sync_fails_the_same_checks(tmp_path: Path) -> None:
     recorded = story(tmp_path, 1.0, main="tests.faults.unsynced_build", name="first")
-    tally = cut_all(recorded, tmp_path, 12, SEED)
+    tally = cut_all(recorded, tmp_path, 8, SEED)
     assert any("lost" in fault or "nothing of" in fault or "acknowledged" in fault for fault in tally.faults)
 
 

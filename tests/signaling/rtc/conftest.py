@@ -27,6 +27,14 @@ def logged() -> Iterator[io.StringIO]:
     logging.root.setLevel(level)
 
 
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Real browsers meet the way through Python alone in the long run; raw peers meet it always."""
+    for item in items:
+        by_python = getattr(item, "callspec", None) and item.callspec.params.get("built") is False
+        if by_python and compiled() and item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(params=[False, True] if compiled() else [False], ids=lambda built: "compiled" if built else "python")
 def built(request: pytest.FixtureRequest) -> bool:
     """Whether the port uses the compiled loop: what is tested by ports of these fixtures is tested by both ways."""
