@@ -100,7 +100,8 @@ class Ledger:
             self._stale = True
             self._replace(self.layout.keys, keys.note(new))
             self.keys, self._signer = keys, new
-            self._show(self._edge, new.checkpoint(self._edge.tree.size, self._edge.tree.root()))
+            head = Checkpoint(new.name, self._edge.tree.size, self._edge.tree.root())
+            self._show(self._edge, Signed(head, new.sign(head.text())))
             self._settle()
             self._stale = False
 
@@ -115,13 +116,14 @@ class Ledger:
         leaves = b"".join(leaf_record(leaf) for leaf, _ in batch)
         first = self._edge.tree.size
         details = b"".join(detail_record(first + at, blob) for at, (_, blob) in enumerate(batch) if blob is not None)
-        note = self._signer.checkpoint(edge.tree.size, edge.tree.root())
+        head = Checkpoint(self._signer.name, edge.tree.size, edge.tree.root())
+        note = self._signer.sign(head.text())
         packed = Record(first, note, leaves, details).pack()
         if self._journal.full_with(packed):
             self._settle()
         self._journal.write(packed)
         self._put(writes)
-        self._show(edge, note)
+        self._show(edge, Signed(head, note))
 
     def _mend(self, writes: Writes) -> None:
         """Write what the journal holds over what is there, and remember whether that was anything else."""
@@ -137,17 +139,13 @@ class Ledger:
             self._dirty.add(path)
             self.files.write_at(path, offset, content)
 
-    def _show(self, edge: Edge, note: bytes) -> None:
-        if len(self.signed.note) <= len(note) <= _SECTOR:
-            self.files.publish(self.layout.head, note)
+    def _show(self, edge: Edge, signed: Signed) -> None:
+        if len(self.signed.note) <= len(signed.note) <= _SECTOR:
+            self.files.publish(self.layout.head, signed.note)
         else:
-            self._replace(self.layout.head, note)
+            self._replace(self.layout.head, signed.note)
         self._dirty.add(self.layout.head)
-        self._take(edge, note)
-
-    def _take(self, edge: Edge, note: bytes) -> None:
-        self._edge = edge
-        self.signed = Signed(Checkpoint(self._signer.name, edge.tree.size, edge.tree.root()), note)
+        self._edge, self.signed = edge, signed
 
     def _settle(self) -> None:
         for path in sorted(self._dirty - {self.layout.head}):
@@ -182,7 +180,8 @@ class Ledger:
             self._check_grown(size, head)
         detail_end = self._cut_tail(size, edge.leaf_end)
         self._dirty.add(self.layout.head)
-        self._take(Edge(edge.tree, edge.leaf_end, detail_end), note)
+        self._edge = Edge(edge.tree, edge.leaf_end, detail_end)
+        self.signed = Signed(Checkpoint(self._signer.name, size, edge.tree.root()), note)
         self._settle()
         self._journal.prepare()
         self._at_least = self.head

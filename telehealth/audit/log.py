@@ -133,10 +133,10 @@ class AuditLog:
 
     async def enter(self, entry: Entry) -> int:
         """Make the entry durable under a signed head; its index. Raises LogUnavailable: the act must not happen."""
-        landed = self._writer.offer(self._stamp(entry))
+        landed = self._writer.offer(self._stamp(entry))  # given up, it is entered all the same
         try:
             async with asyncio.timeout(self._limits.patience):
-                return await asyncio.shield(landed)
+                return await landed
         except TimeoutError:
             raise LogUnavailable from None
 
@@ -264,7 +264,7 @@ class AuditLog:
     async def _enter_or_spool(self, stamped: Stamped) -> None:
         try:
             async with asyncio.timeout(self._limits.brief):
-                await asyncio.shield(self._writer.offer(stamped))
+                await self._writer.offer(stamped)
             return
         except (LogUnavailable, TimeoutError):
             pass  # the spool takes it; if the log has it after all, it is entered once
