@@ -58,13 +58,13 @@ class AwsKmsProvider:
         self._endpoint = endpoint or None
         self._days = deletion_days
         self._prefix = prefix
-        self._seconds = seconds
+        self.seconds = seconds
         self._stack = AsyncExitStack()
         self._client: Any = None
 
     async def start(self) -> None:
         """Open the client and make one call with it."""
-        config = AioConfig(connect_timeout=self._seconds, read_timeout=self._seconds, retries={"total_max_attempts": 2})
+        config = AioConfig(connect_timeout=self.seconds, read_timeout=self.seconds, retries={"total_max_attempts": 2})
         session = await asyncio.to_thread(_read_in, self._region)
         creating = session.create_client("kms", region_name=self._region, endpoint_url=self._endpoint, config=config)
         try:
@@ -176,7 +176,7 @@ class AwsKmsProvider:
         if self._client is None:
             raise KeyServiceUnavailable
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self.seconds):
                 yield self._client
         except ClientError as error:
             raise _refusal(_code(error)) from error

@@ -51,7 +51,7 @@ class Pkcs11Provider:
         self._label = token
         self._pin_file = pin_file
         self._prefix = prefix
-        self._seconds = seconds
+        self.seconds = seconds
         self._entropy = entropy
         self._thread: ThreadPoolExecutor | None = None
         self._queued: set[Future[Any]] = set()
@@ -122,7 +122,7 @@ class Pkcs11Provider:
         future: Future[R] = self._thread.submit(self._in_turn, work)
         self._queued.add(future)
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self.seconds):
                 return await asyncio.wrap_future(future)
         except TimeoutError as error:
             log.error("keys.service_unreachable", kind=self.name, exception_type="TimeoutError")

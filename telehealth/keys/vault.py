@@ -76,7 +76,7 @@ class VaultProvider:
         self._prefix = prefix
         self._token_file = token_file
         self._ca_file = ca_file
-        self._seconds = seconds
+        self.seconds = seconds
         self._token: Secret[str] | None = None
         self._session: aiohttp.ClientSession | None = None
 
@@ -185,7 +185,7 @@ class VaultProvider:
 
     async def _call(self, method: str, path: str, body: dict[str, Any] | None) -> _Reply:
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self.seconds):
                 try:
                     return await self._say(method, path, body)
                 except (aiohttp.ServerDisconnectedError, ConnectionResetError):

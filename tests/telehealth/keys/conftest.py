@@ -19,7 +19,7 @@ from tests.partners.moto import Moto
 from tests.partners.openbao import OpenBao
 from tests.partners.softhsm import SoftHsm
 
-from .stands import BRIEF, AwsKmsStand, FileStand, Pkcs11Stand, Stand, VaultStand
+from .stands import AwsKmsStand, FileStand, Pkcs11Stand, Stand, VaultStand
 
 DAY = datetime.date(2026, 11, 2)
 START = datetime.datetime(2026, 11, 2, 9, 0, tzinfo=datetime.UTC)
@@ -162,9 +162,3 @@ def stand(request: pytest.FixtureRequest, tmp_path: Path) -> Stand:
     make, partner = _PARTNERS[request.param]
     made: Stand = make(request.getfixturevalue(partner))
     return made
-
-
-@pytest.fixture
-def hasty(stand: Stand) -> None:
-    """Providers made in this test give up soon: it takes their service away."""
-    stand.seconds = BRIEF

@@ -16,7 +16,7 @@ from tests.partners.openbao import OpenBao
 from tests.partners.softhsm import SoftHsm
 
 SECONDS = 10.0  # how long a provider under test waits for its service, on however busy a machine
-BRIEF = 0.6  # and where the test takes the service away
+BRIEF = 0.6  # and while the test has taken the service away
 _NUMBERS = itertools.count(1)
 
 
@@ -24,7 +24,6 @@ class Stand(Protocol):
     """One installation's place at a partner; every stand has a key name space of its own."""
 
     kind: str
-    seconds: float
 
     def provider(self) -> Provider:
         """A provider on this place, not started."""
@@ -41,9 +40,29 @@ class Stand(Protocol):
         ...
 
 
+class _Remote:
+    """Providers made here wait long for a service that is there, and briefly for one that is not."""
+
+    def __init__(self, server: OpenBao | Moto) -> None:
+        self._server = server
+        self._made: list[VaultProvider | AwsKmsProvider] = []
+        self.prefix = f"t{next(_NUMBERS)}-"
+
+    def away(self) -> None:
+        self._server.freeze()
+        self._wait(BRIEF)
+
+    def back(self) -> None:
+        self._server.thaw()
+        self._wait(SECONDS)
+
+    def _wait(self, seconds: float) -> None:
+        for made in self._made:
+            made.seconds = seconds
+
+
 class FileStand:
     kind = "file"
-    seconds = SECONDS
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "provider"
@@ -62,23 +81,18 @@ class FileStand:
         return [self.folder]
 
 
-class VaultStand:
+class VaultStand(_Remote):
     kind = "vault"
-    seconds = SECONDS
 
     def __init__(self, bao: OpenBao) -> None:
+        super().__init__(bao)
         self.bao = bao
-        self.prefix = f"t{next(_NUMBERS)}-"
 
     def provider(self, token_file: Path | None = None) -> VaultProvider:
         file = token_file or self.bao.token_file
-        return VaultProvider(self.bao.url, token_file=file, prefix=self.prefix, seconds=self.seconds)
-
-    def away(self) -> None:
-        self.bao.freeze()
-
-    def back(self) -> None:
-        self.bao.thaw()
+        made = VaultProvider(self.bao.url, token_file=file, prefix=self.prefix, seconds=SECONDS)
+        self._made.append(made)
+        return made
 
     def storage(self) -> list[Path]:
         return [self.bao.data]
@@ -86,7 +100,6 @@ class VaultStand:
 
 class Pkcs11Stand:
     kind = "pkcs11"
-    seconds = SECONDS
 
     def __init__(self, hsm: SoftHsm) -> None:
         self.hsm = hsm
@@ -106,22 +119,17 @@ class Pkcs11Stand:
         return [self.hsm.tokens]
 
 
-class AwsKmsStand:
+class AwsKmsStand(_Remote):
     kind = "awskms"
-    seconds = SECONDS
 
     def __init__(self, moto: Moto) -> None:
+        super().__init__(moto)
         self.moto = moto
-        self.prefix = f"t{next(_NUMBERS)}-"
 
     def provider(self) -> AwsKmsProvider:
-        return AwsKmsProvider(region=self.moto.region, endpoint=self.moto.url, prefix=self.prefix, seconds=self.seconds)
-
-    def away(self) -> None:
-        self.moto.freeze()
-
-    def back(self) -> None:
-        self.moto.thaw()
+        made = AwsKmsProvider(region=self.moto.region, endpoint=self.moto.url, prefix=self.prefix, seconds=SECONDS)
+        self._made.append(made)
+        return made
 
     def storage(self) -> list[Path]:
         return []

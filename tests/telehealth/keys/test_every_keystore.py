@@ -54,7 +54,6 @@ async def test_secrets_and_wrapping_keys_outlive_a_restart(house: House) -> None
     assert await house.opens("fil_a")
 
 
-@pytest.mark.usefixtures("hasty")
 async def test_without_its_provider_nothing_begins_opens_or_ends_and_nothing_is_lost(
     house: House, stand: Stand
 ) -> None:

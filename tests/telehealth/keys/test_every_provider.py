@@ -121,7 +121,6 @@ async def test_key_names_cannot_lead_elsewhere(provider: Provider) -> None:
             await provider.destroy(name)
 
 
-@pytest.mark.usefixtures("hasty")
 async def test_a_partner_gone_proves_nothing_and_is_said_in_bounded_time(stand: Stand, provider: Provider) -> None:
     await provider.create("one")
     wrapped = await provider.wrap("one", b"x", b"")

@@ -80,7 +80,6 @@ async def test_every_share_moves_and_the_old_key_ends_in_its_time(clinic: KeyCli
     await _all_open(clinic)
 
 
-@pytest.mark.usefixtures("hasty")
 async def test_a_service_that_goes_away_stops_the_turnover_and_harms_nothing(clinic: KeyClinic, stand: Stand) -> None:
     await clinic.record(3)
     await clinic.turnover.rotate(SYSTEM)
