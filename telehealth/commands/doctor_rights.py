@@ -9,6 +9,7 @@ from signaling.turn import IceServers
 from telehealth.clock import SystemClock
 from telehealth.commands.findings import Finding
 from telehealth.config import Config, ConfigRefused, read_secret
+from telehealth.errors import NotFound, Refusal
 
 if TYPE_CHECKING:
     from signaling.rtc.turn_look import Relay
@@ -32,6 +33,8 @@ def rights(config: Config, trusted: ssl.SSLContext | None = None) -> Iterator[Fi
         roots = trusted or ssl.create_default_context()
         for url in config.media.turn_urls:
             yield from _asked(_turn_what(url), _turn(config, url, lambda relay: relayed(relay, roots), Relay.of))
+    if config.store.kind == "s3":
+        yield from _asked("store.bucket", _bucket(config))
     if config.store.kind == "s3" or config.keys.provider == "awskms":
         mend = "docs/stores.md and docs/keys.md name the few rights that are needed; grant no others."
         yield Finding("rights", "note", "S3 and KMS cannot be asked what our key may do", mend)
@@ -58,6 +61,25 @@ async def _database(excess: Awaitable[tuple[str, ...]]) -> Finding:
         mend = f"ALTER ROLE … {' '.join(f'NO{one.upper()}' for one in found)}; it needs its own database alone."
         return Finding("places.database", "wrong", f"our role is {', '.join(found)}", mend, "database_rights")
     return Finding("places.database", "well", "our role has no rights beyond its database")
+
+
+async def _bucket(config: Config) -> Finding:
+    """Whether the store answers, takes our keys and locks nothing; nothing is written there."""
+    from recordings.vault.s3 import S3Shelf  # loads aiobotocore, which a server with a disk alone need not have
+    from telehealth.storing import bucket_of
+
+    shelf = S3Shelf(await asyncio.to_thread(bucket_of, config.store))
+    try:
+        await shelf.check()
+    except NotFound as missing:
+        text = f"there is no bucket {config.store.bucket}"
+        return Finding("store.bucket", "wrong", text, "Make it there, or correct store.bucket.", missing.code)
+    except Refusal as refusal:
+        mend = f"docs/stores.md says what {refusal.code} asks for."
+        return Finding("store.bucket", "wrong", refusal.message, mend, refusal.code)
+    finally:
+        await shelf.close()
+    return Finding("store.bucket", "well", f"{config.store.bucket} answers, and locks no objects")
 
 
 async def _vault(excess: Awaitable[tuple[str, ...]]) -> Finding:

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.session import Session  # type: ignore[import-untyped]  # upstream has no types
 
 from telehealth.commands.doctor import _passwords
 from telehealth.commands.doctor_rights import rights
 from telehealth.commands.doctor_tls import tls
 from telehealth.commands.findings import Finding
 from telehealth.config import Config
+from tests.partners.ceph import Ceph
 from tests.partners.certificates import Authority
 from tests.partners.coturn import Coturn
 from tests.partners.openbao import OpenBao
@@ -125,6 +127,49 @@ def test_a_database_role_with_more_than_its_database_is_named() -> None:
         server.stop()
     (found,) = rights(config(places={"database": url}))
     assert found.code == "away"
+
+
+@pytest.fixture(scope="module")
+def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ceph]:
+    store = Ceph(tmp_path_factory.mktemp("ceph"))
+    yield store
+    store.stop()
+
+
+def bucket(ceph: Ceph, name: str, *, lock: bool = False) -> None:
+    """A bucket there; `lock`: it keeps every object for a day."""
+    keys = {"aws_access_key_id": ceph.access, "aws_secret_access_key": ceph.secret, "region_name": ceph.region}
+    client = Session().create_client("s3", endpoint_url=ceph.url, **keys)
+    client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=lock)
+    if lock:
+        rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}
+        held = {"ObjectLockEnabled": "Enabled", "Rule": rule}
+        client.put_object_lock_configuration(Bucket=name, ObjectLockConfiguration=held)
+    client.close()
+
+
+def store_told(ceph: Ceph, folder: Path, name: str, secret: str) -> Finding:
+    access_file, secret_file = folder / "access", folder / "secret"
+    access_file.write_text(ceph.access)
+    secret_file.write_text(secret)
+    keys = {"access_key_file": access_file, "secret_key_file": secret_file}
+    store = {"kind": "s3", "bucket": name, "endpoint": ceph.url, "region": ceph.region, **keys}
+    return next(one for one in rights(config(store=store)) if one.what == "store.bucket")
+
+
+def test_a_remote_store_that_is_missing_locks_or_does_not_let_us_in_is_named(ceph: Ceph, tmp_path: Path) -> None:
+    bucket(ceph, "ours")
+    bucket(ceph, "locked", lock=True)
+    assert store_told(ceph, tmp_path, "ours", ceph.secret).state == "well"
+    for name, secret, code in (
+        ("nobodys", ceph.secret, "vault_missing"),
+        ("locked", ceph.secret, "vault_locks"),
+        ("ours", "another secret", "vault_denied"),
+    ):
+        found = store_told(ceph, tmp_path, name, secret)
+        assert (found.state, found.code) == ("wrong", code)
+    ceph.down()
+    assert store_told(ceph, tmp_path, "ours", ceph.secret).code == "vault_unreachable"
 
 
 @pytest.mark.parametrize("closed", [False, True])
