@@ -2,7 +2,10 @@
 
 import sys
 
-from telehealth.commands.run import main as run
+from telehealth.memory import loading
+
+with loading():
+    from telehealth.commands.run import main as run
 
 
 def main() -> None:

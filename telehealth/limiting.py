@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from telehealth.base import Base
 from telehealth.config import read_secret
@@ -11,10 +12,12 @@ from telehealth.ids import Entropy
 from telehealth.limits.devices import Devices
 from telehealth.limits.door import Door
 from telehealth.limits.memory import ProcessBuckets
-from telehealth.limits.shared import RedisBuckets
 from telehealth.limits.sieve import Known, Sieve
 from telehealth.limits.tiers import TieredBuckets
 from telehealth.store.link_tokens import by_tokens
+
+if TYPE_CHECKING:  # a start without Redis does not wait for its client
+    from telehealth.limits.shared import RedisBuckets
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class Limiting:
     door: Door
     buckets: TieredBuckets
     own: ProcessBuckets
-    shared: RedisBuckets | None
+    shared: "RedisBuckets | None"
 
     async def close(self) -> None:
         if self.shared is not None:
@@ -39,15 +42,20 @@ class Limiting:
 async def limiting_of(base: Base, entropy: Entropy) -> Limiting:
     """The door as configured; Redis is asked only once somebody comes. Raises ConfigRefused for a secret's file."""
     settings, own = base.config.redis, ProcessBuckets(base.clock)
-    shared: RedisBuckets | None = None
-    if settings.url:
-        file = settings.password_file
-        password = await asyncio.to_thread(read_secret, file) if file else None
-        shared = await asyncio.to_thread(RedisBuckets, settings, password, base.fields.lookup)
+    shared = await asyncio.to_thread(_shared, base) if settings.url else None
     buckets = TieredBuckets(own, shared, base.clock, base.alarms)
     sieve = Sieve(_opening(base))
     door = Door(buckets, base.config.limits, Devices(base.fields.lookup, entropy), sieve)
     return Limiting(door, buckets, own, shared)
+
+
+def _shared(base: Base) -> "RedisBuckets":
+    """Blocks."""
+    from telehealth.limits.shared import RedisBuckets
+
+    settings = base.config.redis
+    password = read_secret(settings.password_file) if settings.password_file else None
+    return RedisBuckets(settings, password, base.fields.lookup)
 
 
 def _opening(base: Base) -> Known:

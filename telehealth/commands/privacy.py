@@ -9,10 +9,11 @@ from telehealth.access import command_line
 from telehealth.clock import rfc3339
 from telehealth.commands.grammar import Subparsers, noun, verb
 from telehealth.commands.said import Said, table
-from telehealth.privacy.leaving import Leaving, Purpose, What
+from telehealth.privacy.settings import Purpose, What
 
 if TYPE_CHECKING:  # heavy, and not needed where a running server does the work
     from telehealth.house import House
+    from telehealth.privacy.leaving import Leaving
 
 
 def add(nouns: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -43,6 +44,6 @@ async def _export(house: "House", args: argparse.Namespace) -> Said:
     return Said(data, [json.dumps(data, ensure_ascii=False, indent=2)])
 
 
-def as_json(made: Leaving) -> dict[str, Any]:
+def as_json(made: "Leaving") -> dict[str, Any]:
     """Without what was not asked for."""
     return {name: value for name, value in asdict(made).items() if value is not None}

@@ -16,6 +16,7 @@ from telehealth.commands.serve import serve
 from telehealth.config import Config, ConfigRefused
 from telehealth.errors import Refusal
 from telehealth.log import configure
+from telehealth.memory import loading
 
 if TYPE_CHECKING:  # heavy, and not needed where a running server does the work
     from telehealth.house import House
@@ -72,7 +73,8 @@ def _do(args: argparse.Namespace, argv: Sequence[str]) -> Said:
 
 
 async def _housed(config: Config, args: argparse.Namespace) -> Said:
-    from telehealth.house import open_house
+    with loading():
+        from telehealth.house import open_house
 
     async with open_house(config, SystemClock()) as house:
         said: Said = await args.housed(house, args)

@@ -15,6 +15,7 @@ from telehealth.commands.said import FAILED, OK, USAGE, refusal_lines
 from telehealth.config import Config, ConfigRefused
 from telehealth.errors import Refusal
 from telehealth.log import configure
+from telehealth.memory import loading
 from telehealth.workers import WorkerDied
 
 
@@ -55,7 +56,8 @@ def demo_config(config: Config, folder: Path) -> Config:
 
 
 def _run(config: Config, *, as_json: bool) -> int:
-    from telehealth.app import Greeting, run  # loads the media edge, which no other command needs
+    with loading():
+        from telehealth.app import Greeting, run  # brings the media edge, which no other command needs
 
     def greet(greeting: Greeting) -> None:
         text = json.dumps(greeting.data) if as_json else "\n".join(greeting.lines)

@@ -4,7 +4,6 @@ import asyncio
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 from zoneinfo import ZoneInfo
 
 from telehealth.access import Action as May
@@ -16,13 +15,11 @@ from telehealth.errors import Reason, Refusal
 from telehealth.ids import Entropy
 from telehealth.keys.fields import FieldCipher
 from telehealth.privacy.safe_harbor import Raw, Row, row
-from telehealth.privacy.settings import Privacy
+from telehealth.privacy.settings import Privacy, Purpose, What
 from telehealth.privacy.statistics import Year, years
 from telehealth.store import privacy as rows
 from telehealth.store.engine import Store
 
-What = Literal["visits", "statistics"]
-Purpose = Literal["quality", "research", "public_health", "legal"]
 STANDARD = "45 CFR 164.514(b)(2)"
 MOST = 100_000
 PAGE = 1000

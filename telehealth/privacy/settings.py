@@ -1,8 +1,11 @@
-"""The section `[privacy]` of the configuration."""
+"""The section `[privacy]` of the configuration, and what may leave without identifiers."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+What = Literal["visits", "statistics"]
+Purpose = Literal["quality", "research", "public_health", "legal"]
 
 
 class Privacy(BaseModel):

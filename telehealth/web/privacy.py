@@ -6,7 +6,8 @@ from typing import Any
 from pydantic import Field
 
 from telehealth.audit.faults import LogUnavailable
-from telehealth.privacy.leaving import Purpose, TooManyVisits, What
+from telehealth.privacy.leaving import TooManyVisits
+from telehealth.privacy.settings import Purpose, What
 from telehealth.web.models import Asked, Moment, Nothing, Told
 from telehealth.web.route import Answer, Ask, Route, Who
 
