@@ -115,7 +115,7 @@ class Playback:
         await self._end(self._mine(caller, grant), "closed")
 
     def read_range(self, caller: Caller, grant: str, track: str, start: int, end: int) -> AsyncGenerator[Octets, None]:
-        """Octets start..end (end exclusive, cut at the track's end) of a track, in pieces of at most 512 KiB.
+        """Octets start..end (end exclusive, cut at the track's end) of a track, in pieces of at most 256 KiB.
 
         Raises at once GrantNeeded, NotFound for a foreign track, RangeNotSatisfiable. The pieces raise GrantNeeded
         when the grant ends underway, and SegmentForged or FileTruncated before any octet whose tag failed.

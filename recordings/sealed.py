@@ -9,7 +9,8 @@ from recordings.vault.reading import Reader
 from recordings.vault.store import Vault
 from telehealth.secret import Secret
 
-_MANY = 8  # segments that are read and handed on in one go: half a MiB
+# Segments read and handed on in one go: 256 KiB. Pieces of 512 would be mapped anew each time (telehealth.memory).
+_MANY = 4
 SPAN = _MANY * SEALED_SEGMENT
 _FRAMED = _MANY * (SEALED_SEGMENT + WORD_SIZE + TAG_SIZE)
 
@@ -50,7 +51,7 @@ class OpenFile:
         self._held = None
 
     async def chunks(self, start: int, end: int) -> AsyncGenerator[memoryview, None]:
-        """Octets start..end (end exclusive) in pieces of at most 512 KiB; no segment is opened twice.
+        """Octets start..end (end exclusive) in pieces of at most 256 KiB; no segment is opened twice.
 
         Raises FileClosed once `close` was called.
         """

@@ -58,7 +58,7 @@ class Downloads:
         return Download(row.id, row.recording, row.size, mime(row), file_name(row))
 
     async def pieces(self, actor: Actor, export: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
-        """Octets of the file, in pieces of at most 512 KiB; the entry is durable before the key is opened.
+        """Octets of the file, in pieces of at most 256 KiB; the entry is durable before the key is opened.
 
         Raises NotFound, NotPlayable once a deletion began, RangeNotSatisfiable, LogUnavailable, and what key store,
         vault and envelope refuse with. A break underway is entered with what had gone.
