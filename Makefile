@@ -62,12 +62,15 @@ SPREAD = --dist loadfile --no-loadscope-reorder -q
 BROWSER = tests/browser tests/faults tests/signaling/rtc
 
 test: partners  ## everything but the longest runs, on two cores, files in memory where there is room
+	@date +%s >$(VENV)/.begun
 	@node --test tests/state/*.test.js
 	@TMPDIR="$$(sh tests/scratch)" $(BIN)/python -m pytest -n 3 $(SPREAD) -m "not slow and not browser"
 	@PATIENCE=3 TMPDIR="$$(sh tests/scratch)" $(BIN)/python -m pytest -n 2 $(SPREAD) -m "browser and not slow" $(BROWSER)
+	@$(BIN)/python -m benchmarks.minutes "$$(cat $(VENV)/.begun)"
 
-test-long: partners  ## the same code in full, files on the disk: N= and SEED= as wished
-	@$(BIN)/python -m pytest -n 2 $(SPREAD)
+test-long: partners  ## the same code in full, files on the disk, one browser test at a time: N= and SEED= as wished
+	@$(BIN)/python -m pytest -n 2 $(SPREAD) -m "not browser"
+	@$(BIN)/python -m pytest -q -m browser
 
 check: $(VENV)/.ready-dev node_modules/.ready-dev  ## format, lint, types, import contracts, fast tests: within a minute
 	@$(MAKE) --no-print-directory -j 2 --output-sync=target static-checks fast-tests
