@@ -97,8 +97,7 @@ class CapturePart:
         if not self._octets:
             sealed.insert(0, self._sealer.header)
         data = b"".join(sealed)
-        await writer.append(data)
-        await writer.sync()
+        await writer.append(data, durable=True)
         self._segments = self._sealer.segments
         self._octets += len(data)
         self._complete = last

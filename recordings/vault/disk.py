@@ -113,8 +113,8 @@ class DiskWriter:
         self._dead = False
         self._turn = threading.Lock()  # a cancelled caller's operation may still run when the next one comes
 
-    async def append(self, data: bytes) -> None:
-        await self._run(self._append, data)
+    async def append(self, data: bytes, *, durable: bool = False) -> None:
+        await self._run(self._append_durably if durable else self._append, data)
 
     async def sync(self) -> None:
         await self._run(self._sync)
@@ -145,6 +145,10 @@ class DiskWriter:
                 self._dead = True
                 raise VaultFrozen
             view = view[self._files.write(handle, view) :]
+
+    def _append_durably(self, handle: int, data: bytes) -> None:
+        self._append(handle, data)
+        self._sync(handle)
 
     def _sync(self, handle: int) -> None:
         self._files.fsync(handle)

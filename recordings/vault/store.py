@@ -64,8 +64,11 @@ class VaultMissing(NotFound):
 class Writer(Protocol):
     """One new file, written in order by one owner."""
 
-    async def append(self, data: bytes) -> None:
-        """Write all of `data` at the end. Raises VaultFull, VaultFailed, VaultFrozen; then the writer is dead."""
+    async def append(self, data: bytes, *, durable: bool = False) -> None:
+        """Write all of `data` at the end; `durable`: then do as `sync` does, in the same turn.
+
+        Raises VaultFull, VaultFailed, VaultFrozen; then the writer is dead.
+        """
         ...
 
     async def sync(self) -> None:

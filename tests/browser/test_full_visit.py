@@ -12,7 +12,7 @@ from tests.stories.people import Person
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-PEOPLE = int(os.environ.get("N", "5"))  # 3 to 8; each of them is a Chromium page that decodes all the others
+PEOPLE = int(os.environ.get("PEOPLE", "") or 5)  # 3 to 8; each of them is a Chromium page that decodes all the others
 # Tones that are no multiples of one another.
 GUESTS = (
     Look(880, "#209040"),

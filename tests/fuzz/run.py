@@ -1,9 +1,8 @@
 """`python -m tests.fuzz.run TARGET SECONDS [FILE …]`: fuzz one target, or replay inputs.
 
-With atheris (`pip install atheris`) it is to fuzz by coverage, through the same entry point; that branch has never been
-run. Without, it changes the target's first inputs by a seed (SEED of the environment, or 7), which finds less. What
-breaks a promise is written to `tests/fuzz/found/TARGET/` and its path is told; everything in there is replayed first,
-here and in `make test`.
+With atheris (`pip install atheris`) it fuzzes by coverage, through the same entry point. Without, it changes the
+target's first inputs by a seed (SEED of the environment, or 7), which finds less. What breaks a promise is written to
+`tests/fuzz/found/TARGET/` and its path is told; everything in there is replayed first, here and in `make test`.
 """
 
 import hashlib
