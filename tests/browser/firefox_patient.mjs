@@ -19,6 +19,14 @@ const harmless = /interrupted while the page was loading/; // Firefox calls a so
 page.on("pageerror", (error) => harmless.test(String(error)) || errors.push(String(error)));
 
 const commands = {
+  async check() {
+    await page.goto(new URL("/check", link));
+    await page.locator("#start").click();
+    await page.waitForSelector("[data-step=done]", { timeout: 60000 });
+    const rows = await page.$$eval("[data-check]", (found) => found.map((row) => [row.dataset.check, row.dataset.outcome]));
+    const verdict = await page.$eval("#verdict [data-verdict]", (said) => said.dataset.verdict);
+    say({ step: "check", outcomes: Object.fromEntries(rows), verdict });
+  },
   async join() {
     await page.goto(link);
     await page.locator("#code").fill(passcode);
