@@ -89,7 +89,7 @@ export class Devices extends EventTarget {
   }
 }
 
-/** How loud a track is, 0–1, a few times a second, until `signal` aborts.
+/** How loud a track is, 0–1, a few times a second, until `signal` aborts; nothing is shown while the browser does not let us listen.
  * @param {MediaStreamTrack} track @param {(level: number) => void} show @param {AbortSignal} signal */
 export function meter(track, show, signal) {
   const context = new AudioContext();
@@ -98,6 +98,10 @@ export function meter(track, show, signal) {
   context.createMediaStreamSource(new MediaStream([track])).connect(analyser);
   const samples = new Float32Array(analyser.fftSize);
   const timer = setInterval(() => {
+    if (context.state !== "running") {
+      void context.resume().catch(() => null);
+      return;
+    }
     analyser.getFloatTimeDomainData(samples);
     const power = samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length;
     show(Math.min(1, Math.sqrt(power) * 4));

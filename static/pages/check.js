@@ -104,23 +104,28 @@ async function tryDevices(video, level, lines, signal) {
   const [microphone, camera] = await Promise.all([
     devices.audio ? heard(devices.audio, level, signal) : why, devices.video ? seen(devices.video, video) : why]);
   const said = /** @type {Pick<Found, "microphone" | "camera">} */ ({ microphone, camera });
-  for (const name of /** @type {const} */ (["microphone", "camera"])) lines[name].say(said[name] ?? "missing", t(/** @type {Key} */ (`check.device.${said[name]}`)));
+  for (const name of /** @type {const} */ (["microphone", "camera"])) lines[name].say(said[name] ?? "unheard", t(/** @type {Key} */ (`check.device.${said[name] ?? "unheard"}`)));
   return said;
 }
 
-/** @param {MediaStreamTrack} track @param {HTMLElement} level @param {AbortSignal} signal @returns {Promise<"works" | "silent">} */
+/** Null where the browser did not let us listen. @param {MediaStreamTrack} track @param {HTMLElement} level @param {AbortSignal} signal
+ * @returns {Promise<"works" | "silent" | null>} */
 function heard(track, level, signal) {
   fill(level, h("span", { class: "small" }, t("devices.level")), levelMeter(track, signal));
   level.hidden = false;
   return new Promise((resolve) => {
     const stop = new AbortController();
-    const done = (/** @type {"works" | "silent"} */ how) => {
+    let listened = false;
+    const done = (/** @type {"works" | "silent" | null} */ how) => {
       clearTimeout(timer);
       stop.abort();
       resolve(how);
     };
-    const timer = setTimeout(() => done("silent"), LISTEN_MS);
-    meter(track, (value) => { if (value > HEARD) done("works"); }, AbortSignal.any([signal, stop.signal]));
+    const timer = setTimeout(() => done(listened ? "silent" : null), LISTEN_MS);
+    meter(track, (value) => {
+      listened = true;
+      if (value > HEARD) done("works");
+    }, AbortSignal.any([signal, stop.signal]));
   });
 }
 

@@ -33,7 +33,7 @@ export function verdict(found) {
   if (found.socket === false) return { code: "proxy", tone: "danger", by: null }; // visits are led over it
   if (by === null) return { code: "blocked", tone: "danger", by };
   if (found.ways[by]?.outcome === "weak") return { code: "weak", tone: "warn", by };
-  if (found.microphone !== "works") return { code: "listen", tone: "warn", by };
+  if (found.microphone !== "works" && found.microphone !== null) return { code: "listen", tone: "warn", by };
   return by === "udp" ? { code: "good", tone: "good", by } : { code: "detour", tone: "good", by };
 }
 

@@ -66,8 +66,9 @@ def test_a_patient_in_firefox_is_seen_heard_and_recorded(tmp_path: Path) -> None
             clinician.enrol(link, "another long enough sentence")
             clinician.page.wait_for_url("**/visits")
             with firefox(*clinician.book("Patient In Firefox")) as patient:
-                checked = patient.do("check")["outcomes"]  # its invented microphone hums too softly to count
+                checked = patient.do("check")["outcomes"]
                 assert {checked[what] for what in ("camera", "server", "udp", "tcp")} == {"works"}
+                assert checked["microphone"] in ("works", "unheard")  # without a loudspeaker Firefox listens to nothing
                 patient.do("join")
                 visit = clinician.page.locator("li.row.waiting").get_attribute("data-visit")
                 clinician.page.goto(f"{house.url}/call/{visit}")

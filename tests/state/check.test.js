@@ -30,6 +30,7 @@ test("every situation has its verdict", () => {
   assert.equal(verdict(found({ ways: { udp: way("weak"), tcp: way("fails") } })).code, "weak");
   assert.equal(verdict(found({ ways: blocked })).code, "blocked");
   assert.equal(verdict(found({ microphone: "silent" })).code, "listen");
+  assert.equal(verdict(found({ microphone: null })).code, "good"); // nobody listened, so nothing was missed
   assert.equal(verdict(found({ socket: false })).code, "proxy");
   assert.equal(verdict(found({ online: false, ways: blocked })).code, "offline");
 });

@@ -28,6 +28,7 @@ export const check = {
   "check.nosocket": "أمكن الوصول إليه، لكن الاتصالات المباشرة (WebSocket) محجوبة.",
   "check.device.works": "يعمل.",
   "check.device.silent": "قيد التشغيل، لكننا لم نسمع شيئًا.",
+  "check.device.unheard": "قيد التشغيل، لكن هذا المتصفح لم يسمح لنا بمعرفة وصول الصوت منه.",
   "check.device.blocked": "محظور في هذا المتصفح.",
   "check.device.missing": "لم يُعثر على أي جهاز.",
   "check.device.busy": "لا يعطي شيئًا؛ ربما يستخدمه برنامج آخر.",

@@ -28,6 +28,7 @@ export const check = {
   "check.nosocket": "Reached, but live connections (WebSocket) are blocked.",
   "check.device.works": "Works.",
   "check.device.silent": "On, but we heard nothing.",
+  "check.device.unheard": "On. Whether sound comes from it, this browser did not let us hear.",
   "check.device.blocked": "Blocked in this browser.",
   "check.device.missing": "None found.",
   "check.device.busy": "Gives nothing; perhaps another program uses it.",
