@@ -11,6 +11,8 @@ from recordings.webm import picture_size
 from telehealth.clock import parse_rfc3339
 from telehealth.frames import CLOCK_RATE, TrackKind
 
+_MICRO = 1_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class NotedGap:
@@ -21,13 +23,41 @@ class NotedGap:
     reason: str
 
 
+_AHEAD = 10_000_000  # microseconds that a sender's clock may lead or lag behind the time that passed
+_ASTRAY = 100  # and one in so many that it may be too fast or too slow
+
+
 @dataclass(slots=True)
 class LineSurvey:
-    """One kind of one leg; `quickest`: timestamp and arrival of the frame with the least delay."""
+    """One kind of one leg; `quickest`: timestamp and arrival of the frame with the least delay.
+
+    `anchor`: timestamp and arrival of the first, by which the sender's clock is judged. `shift`: what it was set anew
+    by. `heard`: the latest arrival.
+    """
 
     first: int
     latest: int
     quickest: tuple[int, int]
+    anchor: tuple[int, int]
+    heard: int
+    shift: int = 0
+
+    def steadied(self, kind: TrackKind, timestamp: int, arrived: int) -> int:
+        """The timestamp, on a clock that nobody set: a sender may say any time, but not make a visit last for weeks.
+
+        Not above the latest for a frame that came before: it is a repeat.
+        """
+        timestamp -= self.shift
+        since, passed = self.anchor[0], arrived - self.anchor[1]
+        due = passed * CLOCK_RATE[kind] // _MICRO
+        most = (_AHEAD + abs(passed) // _ASTRAY) * CLOCK_RATE[kind] // _MICRO
+        if abs(timestamp - since - due) <= most:
+            return timestamp
+        if arrived < self.heard:
+            return self.latest
+        steady = max(self.latest + 1, since + due)
+        self.shift += timestamp - steady
+        return steady
 
 
 @dataclass(slots=True)
@@ -40,19 +70,20 @@ class LegSurvey:
     def clock(self) -> LegClock:
         return leg_clock(self.reports, {kind: line.quickest for kind, line in self.lines.items()})
 
-    def note_frame(self, kind: TrackKind, timestamp: int, arrived: int) -> bool:
-        """Whether the frame is new: above the last of its kind."""
+    def note_frame(self, kind: TrackKind, timestamp: int, arrived: int) -> int | None:
+        """The frame's timestamp, steadied; None unless it is new: above the last of its kind."""
         line = self.lines.get(kind)
         if line is None:
-            self.lines[kind] = LineSurvey(timestamp, timestamp, (timestamp, arrived))
-            return True
+            self.lines[kind] = LineSurvey(timestamp, timestamp, (timestamp, arrived), (timestamp, arrived), arrived)
+            return timestamp
+        timestamp = line.steadied(kind, timestamp, arrived)
         if timestamp <= line.latest:
-            return False  # the same batch again, at the head of the part after a failed one
-        line.latest = timestamp
+            return None  # the same batch again, at the head of the part after a failed one
+        line.latest, line.heard = timestamp, max(line.heard, arrived)
         since, best = line.quickest
-        if arrived - best < (timestamp - since) * 1_000_000 // CLOCK_RATE[kind]:
+        if arrived - best < (timestamp - since) * _MICRO // CLOCK_RATE[kind]:
             line.quickest = (timestamp, arrived)
-        return True
+        return timestamp
 
 
 class Survey:
@@ -111,10 +142,11 @@ class Survey:
         if self._leg is None:
             raise LogMalformed
         is_late = self._cut is not None and arrived > self._cut
-        if is_late or not self._leg.note_frame(kind, timestamp, arrived):
+        steadied = None if is_late else self._leg.note_frame(kind, timestamp, arrived)
+        if steadied is None:
             self.reel.leave_out()
             return False
-        self.reel.add(kind, key, octets, timestamp)
+        self.reel.add(kind, key, octets, steadied)
         return True
 
     def _look(self, key_frame: bytes) -> None:
@@ -130,7 +162,9 @@ class Survey:
             raise LogMalformed
         elif record.what in (What.AUDIO_REPORT, What.VIDEO_REPORT):
             kind = KIND[record.what]
-            self._leg.reports.append(Report(kind, record.timestamp, record.ntp, record.arrived))
+            line = self._leg.lines.get(kind)
+            timestamp = record.timestamp - (line.shift if line else 0)
+            self._leg.reports.append(Report(kind, timestamp, record.ntp, record.arrived))
         else:
             self.lost[KIND[record.what]] += record.packets
 

@@ -24,7 +24,7 @@ def one_webm(octets: bytes) -> None:
     for piece in apart(octets):
         kind: TrackKind = "video" if piece[:1] > b"\x7f" else "audio"
         stamp += int.from_bytes(piece[1:5], "big")
-        arrived += int.from_bytes(piece[5:7], "big") / 100
+        arrived += int.from_bytes(piece[5:7], "big") / 1000  # ten thousand frames in a week at most
         data = piece[7:]
         picture_size(data)
         key = kind == "audio" or (bool(data) and not data[0] & 1)

@@ -86,6 +86,33 @@ def frames_of(seconds: int, key_every: int = 60) -> list[tuple[str, int, bytes, 
     return found
 
 
+@pytest.mark.parametrize("jump", [2**31 - 1, 48_000 * 3600, 48_000 * 9, -48_000 * 3600])
+def test_a_sender_whose_clock_is_set_anew_keeps_its_place_in_time(jump: int) -> None:
+    """However often: 48 steps of half the range would be more milliseconds than a block can tell."""
+    sounds = [("audio", 2**40 + m * 960 + max(0, m - 50) * jump, b"\xfc\x00", True, 1000 + m / 50) for m in range(200)]
+    once = [("audio", 2**40 + m * 960 + (jump if m >= 50 else 0), b"\xfc\x00", True, 1000 + m / 50) for m in range(200)]
+    for frames in (sounds, once):
+        segment = log(frames)
+        film = surveyed(segment)
+        assert film.frames["audio"] == 200
+        assert 4000 <= film.end_ms <= 4000 + 10_100
+        woven(film, segment)
+
+
+def test_what_a_failed_part_repeats_is_left_out_also_where_a_clock_was_set_anew() -> None:
+    frames = [("audio", m * 960 + (2**31 - 1 if m >= 50 else 0), b"\xfc\x00", True, 1000 + m / 50) for m in range(100)]
+    film = surveyed(log(frames) + log(frames)[len(log([])) :])
+    assert film.frames["audio"] == 100
+    assert 1900 <= film.end_ms <= 2100
+
+
+def test_a_clock_that_is_a_hundredth_off_is_believed_for_hours() -> None:
+    segment = log([("audio", m * 960 * 101, b"\xfc\x00", True, 1000 + m * 2) for m in range(7200)])
+    film = surveyed(segment)
+    assert film.frames["audio"] == 7200
+    assert film.end_ms == 7199 * 2020 + 20
+
+
 def test_every_element_is_where_the_front_says() -> None:
     segment = log(frames_of(20))
     film = surveyed(segment)
