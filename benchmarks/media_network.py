@@ -99,19 +99,14 @@ async def watch(made: Call, seconds: float) -> Quality:
     return Quality(max(gaps), min(pictures))
 
 
-async def lossy(seed: int, held: int | None = None) -> tuple[Quality, Quality]:
-    """Without harm, then 5 % lost at random and up to 50 ms of jitter, each way of each page.
-
-    `held`: milliseconds of sound that pages hold back at least, then.
-    """
+async def lossy(seed: int) -> tuple[Quality, Quality]:
+    """Without harm, then 5 % lost at random and up to 50 ms of jitter, each way of each page."""
     async with call(seed) as made:
         await asyncio.sleep(SETTLE)
         unharmed = await watch(made, WINDOW / 2)
         for network in made.networks.values():
             for way in (network.up, network.down):
                 way.loss, way.jitter = 0.05, 0.05
-        for page in made.pages.values():
-            await page.evaluate("window.hold", held)
         await asyncio.sleep(SETTLE)
         return unharmed, await watch(made, WINDOW)
 

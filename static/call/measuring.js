@@ -1,5 +1,6 @@
-// Measures the connection that carries the call, whichever it is now, and tells what it found.
+// Measures the connection that carries the call, whichever it is now, tells what it found, and has its sound held back where that helps.
 import { look, NOTHING } from "../state/linequality.js";
+import { Holding } from "./holding.js";
 
 /** @typedef {import("../state/linequality.js").Report} Report */
 
@@ -7,6 +8,7 @@ const EVERY_MS = 3000;
 
 export class Measuring {
   #memory = NOTHING;
+  #holding = new Holding();
   /** @type {RTCPeerConnection | null} */ #last = null;
   /** @type {ReturnType<typeof setInterval> | undefined} */ #timer;
 
@@ -25,6 +27,7 @@ export class Measuring {
     const { report, memory } = look(stats, this.#memory, connection !== this.#last);
     this.#last = connection;
     this.#memory = memory;
+    this.#holding.look(connection, stats);
     this.tell(report);
   }
 

@@ -19,6 +19,7 @@ FLAGS = (
     *("--use-fake-ui-for-media-stream", "--autoplay-policy=no-user-gesture-required"),
 )
 HERE = Path(__file__).parent
+STATIC = HERE.parents[2] / "static"  # what the pages of a visit do, too
 START = 20.0  # seconds for a browser to start and connect
 
 
@@ -37,6 +38,7 @@ class Meeting:
     async def serving(self) -> AsyncIterator["Meeting"]:
         app = web.Application()
         app.add_routes([web.get("/", self._page), web.post("/offer", self._offer), web.post("/seen", self._note)])
+        app.router.add_static("/static", STATIC)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
