@@ -147,12 +147,12 @@ async def test_the_recorder_is_on_no_leg_unless_everybody_in_the_call_has_agreed
     walk = Walk(call, guests, random.Random(SEED + number))
     for guest in guests:
         await walk.enter(guest.participant)
-    taken = []
-    for _ in range(STEPS):
+    taken: list[str] = []
+    while len(taken) < STEPS or (walk.attached == 0 and len(taken) < 20 * STEPS):  # some dice record late
         taken.append(await walk.step())
         try:
             walk.holds()
         except AssertionError as error:
             raise AssertionError(f"seed {SEED + number}, after {' → '.join(taken[-12:])}") from error
-    print(f"seed {SEED + number}: the recorder was on somebody's leg after {walk.attached} of {STEPS} steps")  # noqa: T201
+    print(f"seed {SEED + number}: the recorder was on somebody's leg after {walk.attached} of {len(taken)} steps")  # noqa: T201
     assert walk.attached > 0, "a walk that never records shows nothing"
