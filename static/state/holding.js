@@ -2,7 +2,7 @@
 
 /** @typedef {{made: number, all: number, until: number}} Memory between two looks: samples made up, samples played, and when to let go (ms) */
 
-const MUCH = 0.003; // the share of made-up sound from which it is held back
+const MUCH = 0.001; // the share of made-up sound from which it is held back: less than one packet in three seconds
 const HELD_MS = 200; // two round trips of a poor line
 const KEPT_MS = 30_000;
 

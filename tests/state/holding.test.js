@@ -4,16 +4,16 @@ import { hold, NOTHING } from "../../static/state/holding.js";
 
 const sound = (all, made, silent = 0) => [["one", { type: "inbound-rtp", kind: "audio", totalSamplesReceived: all, concealedSamples: made, silentConcealedSamples: silent }]];
 
-test("sound is held back for half a minute once more than three in a thousand samples are made up", () => {
+test("sound is held back for half a minute once more than one in a thousand samples are made up", () => {
   let seen = hold(sound(48_000, 9_000), NOTHING, 0);
   assert.equal(seen.held, null); // how a call begins says nothing
-  seen = hold(sound(96_000, 9_100), seen.memory, 3000);
+  seen = hold(sound(96_000, 9_040), seen.memory, 3000);
   assert.equal(seen.held, null);
-  seen = hold(sound(144_000, 9_300), seen.memory, 6000);
+  seen = hold(sound(144_000, 9_100), seen.memory, 6000);
   assert.equal(seen.held, 200);
-  seen = hold(sound(192_000, 9_300), seen.memory, 35_000);
+  seen = hold(sound(192_000, 9_100), seen.memory, 35_000);
   assert.equal(seen.held, 200);
-  seen = hold(sound(240_000, 9_300), seen.memory, 36_000);
+  seen = hold(sound(240_000, 9_100), seen.memory, 36_000);
   assert.equal(seen.held, null);
 });
 
