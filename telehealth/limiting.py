@@ -16,7 +16,7 @@ from telehealth.limits.sieve import Known, Sieve
 from telehealth.limits.tiers import TieredBuckets
 from telehealth.store.link_tokens import by_tokens
 
-if TYPE_CHECKING:  # a start without Redis does not wait for its client
+if TYPE_CHECKING:  # a command on the folder does not wait for it; a server has it from its socket library
     from telehealth.limits.shared import RedisBuckets
 
 

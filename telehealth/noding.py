@@ -5,20 +5,17 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from signaling.nodes.lines import Lines
+from signaling.nodes.redis import RedisCarriage
 from signaling.nodes.together import FROM_AFAR, Home, Rooms, Together
 from signaling.presence import Sockets
 from telehealth.access.facts import Policy
 from telehealth.base import Base
 from telehealth.config import read_secret
-from telehealth.limits.settings import Redis
 from telehealth.nodes.registry import BEAT, LEASE, Registry
 from telehealth.visits.chores import Chores
-
-if TYPE_CHECKING:  # a server alone does not wait for Redis's client
-    from signaling.nodes.redis import RedisCarriage
 
 # What every server does for itself: its own log, its own sockets and keyring. All else only the one that leads does.
 OWN = frozenset({"anchors", "alerts", "media figures", "drain", "sessions"})
@@ -49,7 +46,7 @@ class Noding:
     registry: Registry
     together: Together
     lines: Lines
-    carriage: "RedisCarriage"
+    carriage: RedisCarriage
     beating: asyncio.Task[None]
     base: Base
     live: Live | None = None
@@ -129,13 +126,6 @@ class Noding:
         gauge("nodes_lost", "Times that messages were missing", lambda: float(figures["lost"]))
 
 
-def _carriage(settings: Redis) -> "RedisCarriage":
-    """Blocks. Raises ConfigRefused for a secret's file."""
-    from signaling.nodes.redis import RedisCarriage
-
-    return RedisCarriage(settings, read_secret(settings.password_file) if settings.password_file else None)
-
-
 @asynccontextmanager
 async def open_noding(
     base: Base, sockets: Sockets, policy: Policy, *, beat: float = BEAT, lease: float = LEASE
@@ -150,11 +140,12 @@ async def open_noding(
         yield None
         return
     secret = await base.keyring.secret("nodes")
+    password = await asyncio.to_thread(read_secret, settings.password_file) if settings.password_file else None
     address = f"{socket.gethostname()}:{base.config.server.port}"
     registry = Registry(base.store, base.clock, settings.node, base.draining, address=address, beat=beat, lease=lease)
     events = base.config.limits.rate("socket").times(*FROM_AFAR)
     together = Together(Rooms(registry, sockets, base.bus, base.clock, policy, events))
-    carriage = await asyncio.to_thread(_carriage, settings)
+    carriage = await asyncio.to_thread(RedisCarriage, settings, password)
     lines = Lines(registry, carriage, secret, base.clock, together.heard, together.lost)
     together.over(lines)
     registry.on_death(together.over_with)
