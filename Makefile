@@ -65,7 +65,7 @@ test: partners  ## everything but the longest runs, on two cores, files in memor
 	@date +%s >$(VENV)/.begun
 	@node --test tests/state/*.test.js
 	@TMPDIR="$$(sh tests/scratch)" $(BIN)/python -m pytest -n 3 $(SPREAD) -m "not slow and not browser"
-	@PATIENCE=3 TMPDIR="$$(sh tests/scratch)" $(BIN)/python -m pytest -n 2 $(SPREAD) -m "browser and not slow" $(BROWSER)
+	@CHROMIUM=chromium-headless-shell PATIENCE=3 TMPDIR="$$(sh tests/scratch)" $(BIN)/python -m pytest -n 2 $(SPREAD) -m "browser and not slow" $(BROWSER)
 	@$(BIN)/python -m benchmarks.minutes "$$(cat $(VENV)/.begun)"
 
 test-long: partners  ## the same code in full, files on the disk, one browser test at a time: N= and SEED= as wished
@@ -103,16 +103,16 @@ attack: partners  ## forged tokens, codes, links, floods, revocation, tampering 
 	@SEED=$(SEED) $(BIN)/python -m benchmarks.attack
 
 crash: partners  ## kills, power cuts and disk faults while the real server records: N= (300: the long run) and SEED= as wished
-	@SEED=$(SEED) $(BIN)/python -m benchmarks.survive
-	@SEED=$(SEED) $(BIN)/python -m benchmarks.deletion
+	@SEED=$(SEED) $(BIN)/python -m benchmarks.survive; kept=$$?; SEED=$(SEED) $(BIN)/python -m benchmarks.deletion && exit $$kept
 
 bench: partners  ## figures as JSON lines, peers measured in the same run
 	@SEED=$(SEED) $(BIN)/python -m benchmarks
 
-bench-media: partners  ## media beside Janus: processor time, latency, memory, 2,000 direct visits; N= SECONDS= VISITS= DIRECT= as wished
+bench-media: partners  ## media beside Janus: processor time, latency, memory; 2,000 direct visits; bad networks; N= SECONDS= VISITS= DIRECT= as wished
 	@sh tests/install-partners media
 	@SEED=$(SEED) $(BIN)/python -m benchmarks.bench_media
 	@SEED=$(SEED) $(BIN)/python -m benchmarks.media_direct
+	@SEED=$(SEED) $(BIN)/python -m benchmarks.media_network
 
 soak: partners  ## visits that come and go on one media port for MINUTES= (20; the long run: 120): nothing may grow
 	@SEED=$(SEED) $(BIN)/python -m benchmarks.soak

@@ -11,8 +11,12 @@ import os
 import random
 import sys
 import tempfile
-from collections.abc import Iterator
+import traceback
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from benchmarks.figure import Figure, measured, say
 from tests.faults.clinic import Clinic
@@ -36,9 +40,26 @@ HOW = (
 _FAR = 2**31
 
 
-async def counted(stand: Stand, chance: random.Random) -> list[tuple[Fault, str]]:
+# Hours of trials by one clinician, who opens a socket in each, several a second where the machine is fast.
+_SETTINGS = {"SESSIONS__STEP_UP_MINUTES": "720", "SESSIONS__IDLE_MINUTES": "720", "LIMITS__CONNECT": "5,500"}
+
+_One = tuple[Fault, str]  # what fails, and in which mode of a call
+_Found = TypeVar("_Found")
+
+
+def _at_a_server(folder: Path, act: Callable[[Stand], Awaitable[_Found]]) -> _Found:
+    """What `act` finds at a server and a clinic of its own."""
+
+    async def run(server: WatchedServer) -> _Found:
+        return await act(Stand(server, await asyncio.to_thread(Clinic, server)))
+
+    with WatchedServer(folder, _SETTINGS, main="tests.faults.failing_build") as server:
+        return asyncio.run(run(server))
+
+
+async def _counted(stand: Stand, chance: random.Random) -> list[_One]:
     """Every fault there is to try, by counting the changes of calls in which none failed; modes and places in turn."""
-    groups: list[list[tuple[Fault, str]]] = []
+    groups: list[list[_One]] = []
     for mode in MODES:
         for sorts, under in PLACES:
             trial = await stand.trial(Fault(sorts, _FAR, under=under), mode)
@@ -50,28 +71,39 @@ async def counted(stand: Stand, chance: random.Random) -> list[tuple[Fault, str]
     return [one for turn in itertools.zip_longest(*groups) for one in turn if one is not None]
 
 
-def try_faults(folder: Path, count: int, seed: int, only: str = "") -> tuple[list[Trial], list[str], int]:
-    """Trials, what was broken, and how many different ones there are. `count` 0: all."""
+async def _tried(stand: Stand, some: Sequence[tuple[int, _One]]) -> list[tuple[int, Trial]]:
+    trials = []
+    for number, (fault, mode) in some:
+        trial = await stand.trial(fault, mode)
+        say(f"  {number}: {trial}" + "".join(f"; {one}" for one in trial.said))
+        trials.append((number, trial))
+    return trials
 
-    async def run() -> tuple[list[Trial], list[str], int]:
-        stand = Stand(server, await asyncio.to_thread(Clinic, server))
-        every = await counted(stand, random.Random(seed))
-        trials, broken = list[Trial](), list[str]()
-        for number, (fault, mode) in enumerate(every[: count or None]):
-            if only and number != int(only):
-                continue
-            trial = await stand.trial(fault, mode)
-            say(f"  {number}: {trial}" + "".join(f"; {one}" for one in trial.said))
+
+def try_faults(
+    folder: Path, count: int, seed: int, only: str = "", servers: int = 1
+) -> tuple[list[Trial], list[str], int]:
+    """Trials, what was broken, and how many different ones there are. `count` 0: all; in turns at so many servers.
+
+    Counted once, so that a number means one fault and every fault is tried at one of the servers.
+    """
+    every = _at_a_server(folder / "counting", lambda stand: _counted(stand, random.Random(seed)))
+    some = [(number, one) for number, one in enumerate(every[: count or None]) if not only or number == int(only)]
+    parts = [some[place::servers] for place in range(servers)]
+    with ThreadPoolExecutor(servers) as threads:
+        tries = [
+            threads.submit(_at_a_server, folder / f"house-{place}", partial(_tried, some=part))
+            for place, part in enumerate(parts)
+        ]
+    trials, broken = list[Trial](), list[str]()
+    for one in tries:  # all have ended: what one of them met hides nothing that the others found
+        if (died := one.exception()) is not None:
+            broken.append("".join(traceback.format_exception(died)))
+            continue
+        for number, trial in one.result():
             trials.append(trial)
-            broken += [f"SEED={seed} ONLY={number} ({trial}): {one}" for one in trial.said]
-        return trials, broken, len(every)
-
-    with WatchedServer(folder / "house", _SETTINGS, main="tests.faults.failing_build") as server:
-        return asyncio.run(run())
-
-
-# Hours of trials by one clinician, who opens a socket in each, several a second where the machine is fast.
-_SETTINGS = {"SESSIONS__STEP_UP_MINUTES": "720", "SESSIONS__IDLE_MINUTES": "720", "LIMITS__CONNECT": "5,500"}
+            broken += [f"SEED={seed} ONLY={number} ({trial}): {said}" for said in trial.said]
+    return trials, broken, len(every)
 
 
 def figures(trials: list[Trial], broken: list[str], every: int, seed: int) -> Iterator[Figure]:

@@ -11,6 +11,7 @@ import struct
 import termios
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
@@ -126,32 +127,26 @@ class Stream:
         finally:
             self._socket.settimeout(self._patience)
 
-    def finish(self) -> bool:
-        """Close, and return only if the collector read everything; else raise an OSError.
+    def finish(self) -> None:
+        """Close, and return only if the collector took everything; else raise an OSError.
 
-        True: it answered our close_notify with its own, as a receiver MUST (RFC 5425 §4.4), having met ours behind
-        the last octet. False: it only ended its stream, yet after it had taken everything: see `_taken`.
+        It answers our close_notify with its own, as a receiver MUST (RFC 5425 §4.4), or it only ends its stream. Either
+        may have been on its way before our last octets were. So we end our stream too and wait for what it does then:
+        a process that closes, or dies, with octets unread or coming resets the connection.
         """
         try:
             if self._secured is not None:
-                self._secured.unwrap()
-                return True
+                with suppress(ssl.SSLEOFError):  # Python 3.11.2 raises nothing, 3.11.7 does
+                    self._secured.unwrap()
             self._socket.shutdown(socket.SHUT_WR)
             while self._socket.recv(4096):
                 pass  # syslog has no answers: whatever comes is not ours to read
             self._taken()
-        except ssl.SSLEOFError:
-            self._taken()
         finally:
             self.close()
-        return False
 
     def _taken(self) -> None:
-        """After the other stream's end: raise Unconfirmed unless the other side took all that we wrote.
-
-        The end may have been on its way before our last octets were; those are then answered by a reset. A process
-        that ends with octets unread resets, too, so an end without a reset comes from one that had read them all.
-        """
+        """After the other stream's end, which may be older than our last octets: raise Unconfirmed unless they came."""
         until = time.monotonic() + self._patience
         while True:
             left = struct.unpack("i", fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))[0]

@@ -73,9 +73,9 @@ class MediaPool:
                 for index in range(workers):
                     group.create_task(pool._start(index), name=f"start worker {index}")
             await pool._lay_in()
-        except* OSError as group_of:
+        except (OSError, asyncio.CancelledError, BaseExceptionGroup) as fault:
             await pool.close()
-            raise _first(group_of) from None
+            raise _first(fault) from None
         pool._keepers = [
             asyncio.create_task(pool._keep(index), name=f"media worker {index}") for index in pool._workers
         ]
@@ -256,8 +256,7 @@ def _said(status: int | None) -> str | int | None:
     return signal.Signals(-status).name if status is not None and -65 < status < 0 else status
 
 
-def _first(group: BaseExceptionGroup[Any]) -> BaseException:
-    error: BaseException = group
+def _first(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

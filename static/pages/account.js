@@ -14,9 +14,9 @@ const single = h("section", { class: "card stack", id: "single", hidden: true })
 fill(main,
   h("div", { class: "page-head" }, h("h1", {}, t("account.title"))),
   h("section", { class: "card stack" },
-    h("div", { class: "page-head" }, h("h2", {}, t("devices.title")),
-      h("button", { id: "end-others", onclick: () => trying(() => call("DELETE", "/sessions?others=true")).then(load) }, t("devices.others"))),
-    h("p", { class: "quiet" }, t("devices.text")), devices),
+    h("div", { class: "page-head" }, h("h2", {}, t("places.title")),
+      h("button", { id: "end-others", onclick: () => trying(() => call("DELETE", "/sessions?others=true")).then(load) }, t("places.others"))),
+    h("p", { class: "quiet" }, t("places.text")), devices),
   h("section", { class: "card stack" },
     h("div", { class: "page-head" }, h("h2", {}, t("passkeys.title")),
       here && h("button", { class: "primary", id: "add-passkey", onclick: add }, t("passkeys.add"))),
@@ -42,20 +42,20 @@ const load = () => trying(async () => {
 
 /** @param {any} one */
 function device(one) {
-  const name = one.name || t("devices.unknown");
+  const name = one.name || t("places.unknown");
   return h("li", { class: "row two", "data-session": one.id },
     h("div", {}, h("h3", {}, name), h("p", { class: "quiet small" },
-      t("devices.by", { how: t(/** @type {import("../ui/i18n.js").Key} */ (`factor.${one.factor}`)) }), " · ",
-      t("devices.since", { from: dayAndTime(one.created_at), seen: dayAndTime(one.seen_at) }))),
+      t("places.by", { how: t(/** @type {import("../ui/i18n.js").Key} */ (`factor.${one.factor}`)) }), " · ",
+      t("places.since", { from: dayAndTime(one.created_at), seen: dayAndTime(one.seen_at) }))),
     h("div", { class: "acts" }, one.current
-      ? h("span", { class: "chip" }, t("devices.this"))
-      : h("div", { class: "actions" }, h("button", { onclick: () => trying(() => call("DELETE", `/sessions/${one.id}`)).then(load) }, t("devices.end")),
-        h("button", { class: "danger", onclick: () => lost(one, name) }, t("devices.lost")))));
+      ? h("span", { class: "chip" }, t("places.this"))
+      : h("div", { class: "actions" }, h("button", { onclick: () => trying(() => call("DELETE", `/sessions/${one.id}`)).then(load) }, t("places.end")),
+        h("button", { class: "danger", onclick: () => lost(one, name) }, t("places.lost")))));
 }
 
 /** @param {any} one @param {string} name */
 const lost = (one, name) => trying(async () => {
-  if (await sure(t("devices.lost"), t("devices.lost.sure", { name }))) await call("POST", `/sessions/${one.id}/lost`);
+  if (await sure(t("places.lost"), t("places.lost.sure", { name }))) await call("POST", `/sessions/${one.id}/lost`);
   await load();
 });
 

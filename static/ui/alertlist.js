@@ -48,7 +48,7 @@ function row(one, changed, admin) {
       h("p", { class: "quiet small" }, span(one)),
       ...about(one).map((line) => h("p", { class: "small fact" }, line)),
       ...one.deliveries.filter((/** @type {any} */ sent) => sent.failure).map((/** @type {any} */ sent) =>
-        h("p", { class: "small" }, h("span", { class: "chip warn" }, t("alerts.undelivered", { channel: t(key(`channel.${sent.channel}`)), code: sent.failure })))),
+        h("p", { class: "small" }, h("span", { class: "chip warn" }, t("alerts.undelivered", { channel: t(key(`alerts.channel.${sent.channel}`)), code: sent.failure })))),
       one.acknowledged_at && h("p", { class: "small" }, t("alerts.by", { name: one.acknowledged_by, time: dayAndTime(one.acknowledged_at) }),
         one.note && h("q", {}, one.note))),
     h("div", { class: "acts" }, !one.acknowledged_at && take,

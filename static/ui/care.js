@@ -1,6 +1,6 @@
 // Who besides its clinician cares for a visit: its team, and emergency access ("breaking the glass").
 import { call, codeOf, onPurpose } from "../net/api.js";
-import { ask, field, fill, h, refill, tell } from "./dom.js";
+import { ask, field, h, refill, tell } from "./dom.js";
 import { clock, t, wordsFor } from "./i18n.js";
 
 /** @typedef {import("./i18n.js").Key} Key */
@@ -78,7 +78,7 @@ export function waitingGlasses(me) {
   async function look() {
     const { items } = await call("GET", "/glasses").catch(() => ({ items: [] }));
     const waiting = items.filter((/** @type {any} */ one) => one.state === "waiting" && one.by !== me);
-    fill(place, ...waiting.map((/** @type {any} */ one) => h("div", { class: "note danger stack" },
+    refill(place, ...waiting.map((/** @type {any} */ one) => h("div", { class: "note danger stack" },
       h("h2", {}, t("glass.asked", { name: one.by_name })),
       h("p", {}, `${t(/** @type {Key} */ (`glass.${one.reason}`))}: ${one.words}`),
       h("p", { class: "small" }, t("glass.opens", { time: clock(one.opens_at) })),

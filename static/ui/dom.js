@@ -41,9 +41,38 @@ export function fill(place, ...children) {
 
 const REACHED = "a[href], button, input, select, textarea, summary, [tabindex]";
 
-/** Like `fill`, but who stands on the n-th control with the keyboard still stands there afterwards.
- * @param {Element} place @param {...Child} children */
+/** What a pointer or the space bar is held down on: replaced before it is let go, its click would never come. @type {Node | null} */
+let pressed = null;
+/** What waits for the release, the newest of each place. @type {Map<Element, Child[]>} */
+const later = new Map();
+
+addEventListener("pointerdown", (event) => { pressed = asPressed(event.target); }, true);
+addEventListener("keydown", (event) => { if (event.key === " ") pressed = asPressed(event.target); }, true);
+addEventListener("keyup", (event) => { if (event.key === " ") released(); }, true);
+for (const end of ["pointerup", "pointercancel", "blur", "dragend"]) addEventListener(end, released, true);
+
+/** @param {EventTarget | null} target */
+const asPressed = (target) => (target instanceof Node ? target : null);
+
+/** @param {Event} [event] a field that loses the focus is no release, the window's loss of it is */
+function released(event) {
+  if (event?.type === "blur" && event.target !== window) return;
+  pressed = null;
+  setTimeout(() => { // the click comes first
+    const due = [...later];
+    later.clear();
+    for (const [place, children] of due) refill(place, ...children);
+  });
+}
+
+/** Like `fill`, but who stands on the n-th control with the keyboard still stands there afterwards,
+ * and what is pressed is let go first. @param {Element} place @param {...Child} children */
 export function refill(place, ...children) {
+  later.delete(place);
+  if (place.contains(pressed)) {
+    later.set(place, children);
+    return;
+  }
   const held = [...place.querySelectorAll(REACHED)].indexOf(document.activeElement ?? place);
   fill(place, ...children);
   const again = held >= 0 ? place.querySelectorAll(REACHED)[held] : null;

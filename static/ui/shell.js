@@ -83,7 +83,7 @@ function navigation(user) {
 /** @param {User} user */
 function tools(user) {
   const leave = h("button", { class: "small", type: "button", onclick: signOut }, t("signout"));
-  return h("div", { class: "tools" }, ["admin", "auditor"].includes(user.role) && bell(), h("span", { class: "quiet small" }, user.name), languageChooser(), leave);
+  return h("div", { class: "tools" }, ["admin", "auditor"].includes(user.role) && bell(), h("span", { class: "quiet small", title: user.name }, user.name), languageChooser(), leave);
 }
 
 const BELL_MS = 60_000;
@@ -96,10 +96,15 @@ function bell() {
   return h("a", { class: "bell", id: "bell", href: "/alerts", "aria-label": t("alerts.bell", { count: 0 }) }, icon("bell"), shown);
 }
 
-/** Count anew. */
+let asked = 0;
+let answered = 0;
+
+/** Count anew; an answer never takes the place of one that was asked for later. */
 export async function ringBell() {
+  const turn = ++asked;
   const found = await call("GET", "/alerts/count").catch(() => null);
-  if (!found) return;
+  if (!found || turn < answered) return;
+  answered = turn;
   shown.hidden = found.open === 0;
   shown.textContent = found.open > 99 ? "99+" : String(found.open);
   shown.classList.toggle("danger", found.critical > 0);

@@ -63,6 +63,7 @@ class AuditLog:
         self._anchored: Callable[[], bool] = lambda: True
         self._throttle = Throttle(limits.throttle_window, limits.throttle_sources)
         self._spooling = ThreadPoolExecutor(1, thread_name_prefix="audit-spool")
+        self._spooling.submit(int)  # its thread is there before it is needed: a full machine may give no more of them
         self._closing: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
         self._writer = Writer(parts, alarm, limits.queue, limits.retry_every, limits.memory)

@@ -117,7 +117,6 @@ class SyslogOutlet:
         self._address = address
         self._patience = patience
         self._stream: Stream | None = None
-        self.unanswered = 0  # times at which the collector closed without an answer of its own
 
     def look(self) -> None:
         if self._stream is None:
@@ -142,8 +141,7 @@ class SyslogOutlet:
         stream, self._stream = self._stream, None
         if stream is None:
             raise ConnectionError("no connection")
-        if not stream.finish():
-            self.unanswered += 1
+        stream.finish()
 
     def drop(self) -> None:
         stream, self._stream = self._stream, None

@@ -11,17 +11,16 @@ from typing import Any
 import pyotp
 from playwright.sync_api import APIResponse, Browser, Error, Page, Playwright, WebSocketRoute, expect, sync_playwright
 
+from tests.chromium import flags
 from tests.stories.house import House
-from tests.stories.people import FLAGS, Patient, Staff, chromium
+from tests.stories.people import Patient, Staff, chromium
 
 DESK = {"viewport": {"width": 1280, "height": 800}, "locale": "en-GB"}
 PHONE = {"viewport": {"width": 412, "height": 915}, "locale": "en-GB"}
 # The page opens at the minute of the visit, so that "too early" is a matter of seconds.
 SETTINGS = {"VISITS__EARLY_MINUTES": "0"}
 # Chromium's second invented camera is a depth sensor; the third has colours again.
-CAMERAS = [
-    "--use-fake-device-for-media-stream=device-count=3,fps=20" if "fake-device" in flag else flag for flag in FLAGS
-]
+CAMERAS = flags("device-count=3,fps=20")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +89,10 @@ class Clinic:
         link = answer.json()["link"]
         return Booked(booked.visit, link["id"], link["url"], link.get("passcode") or "")
 
-    def staff(self, state: Any = None, **context: Any) -> Staff:
+    def staff(self, state: Any = None, browser: Browser | None = None, **context: Any) -> Staff:
         """Somebody at a desk, signed in."""
-        person = Staff(
-            self.browser, self.house.url, **DESK | {"storage_state": state or self.clinician_state} | context
-        )
+        context = DESK | {"storage_state": state or self.clinician_state} | context
+        person = Staff(browser or self.browser, self.house.url, **context)
         self.present.append(person)
         return person
 

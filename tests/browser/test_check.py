@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.clinic import CAMERAS, Clinic, clinic
 from tests.browser.looking import Looker, words_missing
+from tests.chromium import WHOLE
 from tests.partners.coturn import Coturn
 from tests.stories.people import Patient, chromium
 
@@ -33,7 +34,7 @@ def open_clinic(coturn: Coturn, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @contextmanager
 def behind(at: Clinic, *flags: str) -> Iterator[Browser]:
-    with chromium(at.playwright, flags=[*CAMERAS, TRUSTING, *flags]) as browser:
+    with chromium(at.playwright, flags=[*CAMERAS, TRUSTING, *flags], program=WHOLE) as browser:
         yield browser
 
 

@@ -1,12 +1,15 @@
 """The clinician's desk: who arrives, who goes idle; and the demonstration."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.clinic import Clinic
+from tests.chromium import WHOLE
 from tests.stories.house import House
+from tests.stories.people import chromium
 
 pytestmark = pytest.mark.browser
 
@@ -21,16 +24,38 @@ window.Notification = class extends Real {
 
 def test_an_arrival_is_told_in_the_title_and_by_a_notification_without_a_name(at: Clinic) -> None:
     booked = at.book("Unmistakable Patientname")
-    clinician = at.staff(permissions=["notifications"])
-    clinician.context.add_init_script(KEEP_NOTICES)
-    clinician.page.goto(f"{at.house.url}/visits")
-    expect(clinician.page).to_have_title("Visits")
-    at.waiting(booked)
-    expect(clinician.page).to_have_title("(1) Visits")
-    notice = clinician.wait_for("() => window.notices[0]")
-    assert notice["title"] == "Somebody is waiting"
-    assert "Patientname" not in str(notice)
-    expect(clinician.page.locator(f"li[data-visit={booked.visit}]")).to_contain_text("Waiting since")
+    with chromium(at.playwright, program=WHOLE) as browser:
+        clinician = at.staff(browser=browser, permissions=["notifications"])
+        clinician.context.add_init_script(KEEP_NOTICES)
+        clinician.page.goto(f"{at.house.url}/visits")
+        expect(clinician.page).to_have_title("Visits")
+        at.waiting(booked)
+        expect(clinician.page).to_have_title("(1) Visits")
+        notice = clinician.wait_for("() => window.notices[0]")
+        assert notice["title"] == "Somebody is waiting"
+        assert "Patientname" not in str(notice)
+        expect(clinician.page.locator(f"li[data-visit={booked.visit}]")).to_contain_text("Waiting since")
+        at.go_home()
+
+
+def test_what_is_pressed_is_not_drawn_anew_before_it_is_let_go(at: Clinic) -> None:
+    bookings = [at.book(), at.book("Quinn Example")]
+    page = at.staff().page
+    page.goto(f"{at.house.url}/visits")
+    finger, space = (page.mouse.down, page.mouse.up), (partial(page.keyboard.down, " "), partial(page.keyboard.up, " "))
+    for count, (booked, (press, let_go)) in enumerate(zip(bookings, (finger, space), strict=True), 1):
+        row = page.locator(f"li[data-visit={booked.visit}]")
+        row.locator(".guests").hover()
+        row.locator(".guests").focus()
+        press()
+        at.waiting(booked)
+        expect(page).to_have_title(f"({count}) Visits")  # the page was told, its list waits
+        expect(row).not_to_contain_text("Waiting since")
+        let_go()
+        expect(page.locator("dialog #guest-go")).to_be_visible()
+        expect(row).to_contain_text("Waiting since")
+        page.keyboard.press("Escape")
+        expect(page.locator("dialog")).to_have_count(0)
 
 
 def test_the_idle_are_warned_and_then_signed_out(at: Clinic) -> None:

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.clinic import CAMERAS, Clinic
+from tests.chromium import WHOLE
 from tests.stories.people import chromium
 
 pytestmark = pytest.mark.browser
@@ -39,7 +40,7 @@ def test_who_is_too_early_reads_their_own_time_and_the_page_opens_by_itself(at: 
 def test_who_has_no_camera_or_microphone_is_told_how_to_mend_it_and_joins_all_the_same(
     at: Clinic, allowed: list[str], words: str
 ) -> None:
-    with chromium(at.playwright, flags=PROMPTING) as browser:
+    with chromium(at.playwright, flags=PROMPTING, program=WHOLE) as browser:
         patient = at.patient(browser, permissions=allowed)
         booked = at.book()
         patient.open_link(booked.url)

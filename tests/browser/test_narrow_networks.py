@@ -12,6 +12,7 @@ from tests.browser.clinic import CAMERAS, Booked, Clinic, clinic
 from tests.browser.looking import Looker
 from tests.browser.rebinding import Router
 from tests.browser.test_check import NO_UDP, TRUSTING, invited, ran, verdict
+from tests.chromium import WHOLE
 from tests.partners.coturn import Coturn
 from tests.partners.process import free_port
 from tests.stories.people import Patient, Staff, chromium
@@ -23,7 +24,7 @@ RELAYED = {"MEDIA__DIRECT": "never"}
 @contextmanager
 def narrow(at: Clinic) -> Iterator[Browser]:
     """A browser that may not use UDP."""
-    with chromium(at.playwright, flags=[*CAMERAS, TRUSTING, NO_UDP]) as browser:
+    with chromium(at.playwright, flags=[*CAMERAS, TRUSTING, NO_UDP], program=WHOLE) as browser:
         yield browser
 
 

@@ -40,7 +40,7 @@ def test_a_failing_disk_or_database_leaves_the_call_alone_and_is_told(tmp_path: 
 
 @pytest.mark.slow
 def test_every_fault_at_every_change_leaves_the_call_alone(tmp_path: Path) -> None:
-    _, broken, _ = try_faults(tmp_path, 0, SEED)
+    _, broken, _ = try_faults(tmp_path, 0, SEED, servers=3)
     assert not broken, "\n".join(broken)
 
 

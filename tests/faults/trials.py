@@ -82,7 +82,7 @@ class Stand:
         yes = call.patient.key.receipt(asked, call.visit.id, call.patient.participant, "yes")
         if (await call.patient.send("consent.answer", yes))["ok"]:
             trial.recorded = await self._is_recording(film)
-            if not trial.recorded and control.fired:
+            if not trial.recorded and trial.mode == "starting" and control.fired:
                 self._says_why(trial, call, control.fired_at)
         if not trial.recorded:
             if trial.mode != "starting":

@@ -29,16 +29,21 @@ def free_port() -> int:
 
 
 class Partner:
-    """A child process whose output goes to `log`; its environment is what is given and PATH, nothing else."""
+    """A child process whose output goes to `log`; its environment is what is given and PATH, nothing else.
+
+    It leads a group of its own: what it starts (npm's node is a script that starts node) is stopped with it.
+    """
 
     def __init__(self, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
         self.log = log
+        self._over = False
         with log.open("ab") as out:
             self._process = subprocess.Popen(
                 command,
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
+                process_group=0,
                 env={"PATH": os.environ["PATH"], "HOME": str(log.parent), **(environment or {})},
             )
 
@@ -53,22 +58,28 @@ class Partner:
 
     def freeze(self) -> None:
         """Stop it from answering, its sockets still open."""
-        self._process.send_signal(signal.SIGSTOP)
+        self._tell(signal.SIGSTOP)
         os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
 
     def thaw(self) -> None:
-        self._process.send_signal(signal.SIGCONT)
+        self._tell(signal.SIGCONT)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """End it, and wait until it is gone."""
+        """End it and wait until it is gone; then end what it started and left behind. A second time: nothing."""
+        if self._over:
+            return
         if self._process.poll() is None:
-            self._process.send_signal(signal.SIGCONT)
-            self._process.send_signal(how)
-            try:
+            self._tell(signal.SIGCONT)
+            self._tell(how)
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        self._tell(signal.SIGKILL)
+        self._process.wait()
+        self._over = True
+
+    def _tell(self, what: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):  # nobody of the group is left
+            os.killpg(self._process.pid, what)
 
 
 def answers(url: str) -> bool:

@@ -1,4 +1,4 @@
-"""A second reader of docs/formats.md, for the vectors: only `cryptography`, nothing of ours. Any fault raises."""
+"""A second reader of docs/formats.md and formats-keys.md: only `cryptography`, nothing of ours. Any fault raises."""
 
 import base64
 import hashlib
@@ -93,3 +93,53 @@ def read_certificate(data: bytes, public_key: bytes) -> dict[str, Any]:
     Ed25519PublicKey.from_public_bytes(public_key).verify(base64.b64decode(document["signature"]), signed)
     found: dict[str, Any] = document["certificate"]
     return found
+
+
+BUCKET_MEMBERS = ["bucket", "epoch", "day", "class", "held", "files", "revision", "wrapped"]
+
+
+def _bound(label: str, *parts: str | bytes) -> bytes:
+    octets = [part.encode() if isinstance(part, str) else part for part in (label, *parts)]
+    return b"".join(struct.pack(">I", len(part)) + part for part in octets)
+
+
+def read_provider_key(data: bytes, name: str, root: bytes) -> bytes:
+    """A key of the provider `file`, out of `NAME.key`."""
+    assert (data[:4], len(data)) == (b"THK1", 64)
+    return AESGCM(root).decrypt(data[4:16], data[16:], _bound("telehealth/file-key/1", name))
+
+
+def _unwrapped(data: bytes, name: str, key: bytes, context: bytes) -> bytes:
+    assert data[:1] == b"\x01"
+    return AESGCM(key).decrypt(data[1:13], data[13:], _bound("telehealth/file-wrap/1", name, context))
+
+
+def read_share(data: bytes, name: str, wrapping_key: bytes, file: str) -> bytes:
+    """A file's share_db as the database keeps it."""
+    context = _bound("telehealth/wrapped/1", _bound("telehealth/share/1", file))
+    share = _unwrapped(data, name, wrapping_key, context)
+    assert len(share) == 32
+    return share
+
+
+def read_bucket(data: bytes, epoch_key: bytes) -> tuple[dict[str, Any], bytes, dict[str, bytes]]:
+    """Header, data key, and share_ks by file id."""
+    assert data[:5] == b"THKB\x01"
+    (length,) = struct.unpack(">I", data[5:9])
+    assert length <= 1 << 20
+    front, nonce, sealed = data[: 9 + length], data[9 + length : 21 + length], data[21 + length :]
+    header: dict[str, Any] = json.loads(front[9:].decode("ascii"))
+    assert list(header) == BUCKET_MEMBERS
+    assert json.dumps(header, separators=(",", ":")).encode() == front[9:]
+    assert header["files"] == sorted(set(header["files"]))
+    context = _bound("telehealth/bucket/1", header["bucket"])
+    data_key = _unwrapped(bytes.fromhex(header["wrapped"]), header["epoch"], epoch_key, context)
+    shares = AESGCM(data_key).decrypt(nonce, sealed, front)
+    assert len(shares) == 32 * len(header["files"])
+    return header, data_key, {file: shares[32 * at : 32 * at + 32] for at, file in enumerate(header["files"])}
+
+
+def derive_dek(file: str, share_db: bytes, share_ks: bytes) -> bytes:
+    """The data key of one file."""
+    info = b"telehealth/dek/1" + file.encode("ascii")
+    return HKDF(algorithm=SHA512(), length=32, salt=None, info=info).derive(share_db + share_ks)

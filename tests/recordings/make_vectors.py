@@ -1,11 +1,15 @@
-"""Writes tests/vectors/*.json of the recordings' formats from fixed keys; run by hand when a format changes."""
+"""Writes tests/vectors/*.json of recordings and key buckets from fixed keys; run by hand when a format changes."""
 
+import asyncio
 import base64
 import hashlib
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import UTC, date, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -14,6 +18,10 @@ from recordings import framelog
 from recordings.certificate import Certificate, DestroyedFile, DestroyedKey, ReadBack, ResidualCopy, issue
 from recordings.envelope import SEALED_SEGMENT, SegmentWriter
 from recordings.manifest import ClockEvidence, ConsentSpan, Gap, Manifest, Person, Source, Track
+from telehealth.ids import Entropy
+from telehealth.keys.file import FileProvider
+from telehealth.keys.keyring import Keyring
+from telehealth.keys.keystore import KeyStore
 from telehealth.secret import Secret
 
 RECORDING, FILE = "rec_" + "a2" * 13, "fil_" + "b7" * 13
@@ -160,11 +168,69 @@ def certificates() -> list[dict[str, Any]]:
     ]
 
 
+class StillClock:
+    """Always the same moment."""
+
+    def now(self) -> datetime:
+        return datetime(2026, 11, 22, 9, tzinfo=UTC)
+
+    def steady(self) -> float:
+        return 0.0
+
+
+def drawn(name: str) -> Entropy:
+    """Bytes that follow from a name and from how often it was asked."""
+    asked = itertools.count()
+    return lambda size: hashlib.shake_256(f"{name} {next(asked)}".encode()).digest(size)
+
+
+def key_house(folder: Path) -> tuple[FileProvider, Keyring, KeyStore]:
+    """Provider, keyring and key store over this folder, not started; what they draw is always the same."""
+    root = Secret(hashlib.sha256(b"root").digest())
+    provider = FileProvider(folder / "provider", root, drawn("provider"))
+    keyring = Keyring(folder / "keyring", provider, StillClock(), entropy=drawn("keyring"))
+    store = KeyStore(folder / "store", provider, keyring, StillClock(), entropy=drawn("store"))
+    return provider, keyring, store
+
+
+async def _keys_made(folder: Path) -> list[dict[str, Any]]:
+    """Keys of three files in one bucket."""
+    provider, keyring, store = key_house(folder)
+    for part in (provider, keyring, store):
+        await part.start()
+    keys = []
+    for file_id in (FILE, "fil_" + "p2" * 13, "fil_" + "d3" * 13):
+        key = await store.create(file_id, day=date(2026, 11, 22), retention_class="adult")
+        wrapped = base64.b64encode(key.wrapped_share).decode()
+        keys.append(
+            {
+                "file_id": file_id,
+                "wrapping_key": key.wrapping_key,
+                "wrapped_share": wrapped,
+                "dek": key.dek.reveal().hex(),
+            }
+        )
+    await store.close()
+    return keys
+
+
+def buckets() -> list[dict[str, Any]]:
+    """A bucket on its third revision, and all that lies around it on disk with the provider `file`."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        keys = asyncio.run(_keys_made(folder))
+        paths = sorted(path for path in folder.rglob("*.*") if path.is_file())
+        files = {str(path.relative_to(folder)): base64.b64encode(path.read_bytes()).decode() for path in paths}
+    root = hashlib.sha256(b"root").hexdigest()
+    return [{"name": "a bucket of three shares", "root": root, "files": files, "keys": keys}]
+
+
 VECTORS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "envelope": envelopes,
     "capture": captures,
     "manifest": manifests,
     "certificate": certificates,
+    "bucket": buckets,
 }
 
 

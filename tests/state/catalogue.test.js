@@ -11,6 +11,18 @@ test("both languages say the same things with the same blanks", () => {
   for (const key of Object.keys(en)) assert.deepEqual(placeholders(ar[key]), placeholders(en[key]), key);
 });
 
+test("no part of a catalogue takes the words of another", async () => {
+  const folder = new URL("../../static/ui/catalogue/", import.meta.url);
+  for (const language of ["en", "ar"]) {
+    const said = [];
+    for (const name of readdirSync(folder).filter((one) => one.startsWith(`${language}.`) && one !== `${language}.js`)) {
+      for (const part of Object.values(await import(new URL(name, folder)))) said.push(...Object.keys(part));
+    }
+    assert.deepEqual(said.filter((key, place) => said.indexOf(key) !== place), [], language);
+    assert.equal(said.length, Object.keys(en).length);
+  }
+});
+
 test("every key a page asks for exists, and no markup is built from text", () => {
   const root = new URL("../../static/", import.meta.url);
   for (const folder of ["pages", "ui", "call", "net", "state"]) {

@@ -1,7 +1,6 @@
 """People in front of real browsers: what they click, and what they see."""
 
 import itertools
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,13 +9,8 @@ from typing import Any
 import pyotp
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect
 
+from tests.chromium import FLAGS, PATH
 from tests.stories.scenes import READ_VIDEO
-
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream", "--autoplay-policy=no-user-gesture-required",
-]  # fmt: skip
 
 # Frames shown since the first look. A stream that changes its way counts its frames anew.
 MOVES = """([frames, look]) => {
@@ -26,12 +20,21 @@ MOVES = """([frames, look]) => {
   window.moves.last = now;
   return window.moves.more > frames;
 }"""
+# The page's own copy of a module: the address that it was loaded from says which.
+PROOF = """async () => {
+  const page = document.querySelector("script[type=module]").src;
+  return (await import(new URL("../net/proof.js", page))).proof();
+}"""
 LOOKS = itertools.count()
 
 
 @contextmanager
 def chromium(
-    playwright: Playwright, picture: Path | None = None, tone: Path | None = None, flags: Sequence[str] = FLAGS
+    playwright: Playwright,
+    picture: Path | None = None,
+    tone: Path | None = None,
+    flags: Sequence[str] = FLAGS,
+    program: str | None = PATH,
 ) -> Iterator[Browser]:
     """The system's Chromium with a file as camera and a file as microphone."""
     flags = list(flags)
@@ -39,7 +42,7 @@ def chromium(
         flags.append(f"--use-file-for-fake-video-capture={picture}")
     if tone:
         flags.append(f"--use-file-for-fake-audio-capture={tone}")
-    browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
+    browser = playwright.chromium.launch(executable_path=program, args=flags)
     try:
         yield browser
     finally:
@@ -133,7 +136,7 @@ class Staff(Person):
 
     def headers(self) -> dict[str, str]:
         """Of a request as this page makes one: our origin, and the proof that its browser holds the session's key."""
-        proof = self.page.evaluate("async () => (await import('/static/net/proof.js')).proof()")
+        proof = self.page.evaluate(PROOF)
         return {"Origin": self.url, "Session-Proof": proof}
 
     def ask_to_record(self) -> None:

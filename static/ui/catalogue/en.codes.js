@@ -16,7 +16,7 @@ export const codes = {
   "reason.shutdown": "The server was stopped.",
   "reason.consent": "Paused: somebody joined who has not agreed yet.",
   "reason.starter_left": "The recording was stopped: the clinician left.",
-  "reason.relay_failed": "The server could not carry the call, so the recording ended. You go on talking directly.",
+  "reason.relay_failed": "The recording ended: the server could not carry the call. The visit goes on.",
   "reason.roster_changed": "A new recording begins, because who is present changed.",
   "reason.server_stopped": "The recording was stopped with the server.",
   "reason.start_timeout": "The recording could not begin in time. The visit goes on.",

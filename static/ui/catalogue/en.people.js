@@ -15,7 +15,6 @@ export const people = {
   "protect.relayed": "Encrypted to the clinic's server, which only passes it on.",
   "protect.relayed.recorded": "Encrypted to the clinic's server, which records it with everybody's consent.",
   "chat.kept.relayed": "Messages go to everybody through the clinic's server and are kept by nobody.",
-  "reason.relay_failed": "The recording ended: the server could not carry the call. The visit goes on.",
   "guest.invite": "Invite somebody",
   "guest.invite.text": "They get a link of their own for this visit alone and come into the waiting room. You let them in.",
   "guest.role": "Who are they?",

@@ -20,7 +20,7 @@ export const sso = {
   "factor.demo": "demo link",
   "factor.sso": "single sign-on",
   "factor.sso_code": "single sign-on and code",
-  "devices.by": "Signed in by {how}",
+  "places.by": "Signed in by {how}",
   "error.sso_off": "Single sign-on is not set up here.",
   "error.sso_unavailable": "The sign-in service cannot be reached. Please sign in with your password or a passkey.",
   "error.sso_refused": "Single sign-on did not work. Please try again.",

@@ -175,3 +175,23 @@ async def test_a_sealed_export_is_an_envelope_around_an_age_file(taped: Taped) -
     data = taped.house.disk()[file.name]
     assert b"age-encryption.org" not in data
     assert read_all(data, dek, recording_id=taped.recording, file_id=file.file_id).startswith(b"age-encryption.org/v1")
+
+
+async def test_the_shown_progress_rises_second_by_second_and_ends_at_one(
+    taped: Taped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exports, seen = taped.house.service.exports, list[float]()
+    real = runner._Talk._heard
+
+    async def looked(self: runner._Talk) -> tuple[int, bytes]:
+        [shown] = await exports.list(taped.house.admin, taped.recording)
+        seen.append(shown.progress)
+        return await real(self)
+
+    monkeypatch.setattr(runner._Talk, "_heard", looked)
+    made = await taped.export(sealed())
+    assert (made.state, made.progress) == ("ready", 1.0)
+    assert seen == sorted(seen)
+    assert seen[0] == 0.0
+    assert len({shown for shown in seen if 0 < shown < 1}) >= 4, "a film of five seconds tells of each"
+    assert max(seen) < 1, "one is said of what is ready"

@@ -12,12 +12,9 @@ from aiohttp import web
 from playwright.async_api import Browser, Page, async_playwright
 
 from signaling.rtc import Leg, MediaPort, Slot
+from tests.chromium import PATH, flags
 
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream=fps=30"),
-    *("--use-fake-ui-for-media-stream", "--autoplay-policy=no-user-gesture-required"),
-)
+FLAGS = flags("fps=30")
 HERE = Path(__file__).parent
 STATIC = HERE.parents[2] / "static"  # what the pages of a visit do, too
 START = 20.0  # seconds for a browser to start and connect
@@ -85,7 +82,7 @@ class Meeting:
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(FLAGS))
+        browser = await playwright.chromium.launch(executable_path=PATH, args=FLAGS)
         try:
             yield browser
         finally:

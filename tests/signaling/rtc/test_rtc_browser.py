@@ -1,7 +1,6 @@
 """Real browsers publish to the port."""
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from meeting_parts import FLAGS, START, firefox
 from playwright.async_api import async_playwright
 
 from signaling.rtc import Leg, MediaPort
+from tests.chromium import PATH
 
 pytestmark = pytest.mark.browser
 
@@ -82,7 +82,7 @@ class Studio:
 @asynccontextmanager
 async def chromium(url: str) -> AsyncIterator[None]:
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(FLAGS))
+        browser = await playwright.chromium.launch(executable_path=PATH, args=FLAGS)
         page = await browser.new_page()
         await page.goto(url)
         try:

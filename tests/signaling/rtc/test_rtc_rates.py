@@ -76,6 +76,81 @@ def test_a_limit_is_believed_only_where_packets_queue_or_are_lost() -> None:
     assert lossy.available < 400_000
 
 
+def narrow() -> Downlink:
+    """Of a way that 290 kbit/s filled until its browser asked for 205, and that is empty again."""
+    link = Downlink()
+    link.took(0.02)
+    link.lose(0.0, 290_000)
+    for _ in range(8):
+        link.took(0.4)
+    assert link.announce(205_000)
+    for _ in range(20):
+        link.took(0.02)
+    return link
+
+
+def test_where_packets_queued_before_the_limit_rises_slowly_and_falls_at_the_first_word() -> None:
+    link = narrow()
+    limits = []
+    for _ in range(12):
+        link.lose(0.0, 250_000)
+        link.announce(400_000)  # what its browser believes meanwhile does not lift it
+        limits.append(link.available or 0)
+    assert limits[0] == round(205_000 * 1.08)
+    assert limits[5] > 290_000  # up to what filled the way as quickly as any
+    assert all(later / earlier < 1.02 for earlier, later in pairwise(limits[5:]))
+    assert not link.queues
+    assert link.announce(210_000)  # no queue is long yet: the fall alone is believed
+    assert link.available == 210_000
+    link.announce(100_000)
+    assert link.available == round(0.65 * 290_000)  # jitter may say anything; what the way carried is known
+
+
+def test_a_way_that_became_wider_is_used_as_quickly_as_any() -> None:
+    link = narrow()
+    for _ in range(60):
+        link.lose(0.0, 0.9 * (link.available or 0))
+    assert link.available is not None
+    assert link.available > 1_500_000
+    assert not link.announce(300_000)  # jitter alone is the likelier reason again
+
+
+def test_a_longer_way_is_no_queue_for_ever() -> None:
+    """From Wi-Fi to mobile: every round trip takes 90 ms more from now on."""
+    link = narrow()
+    for _ in range(90):
+        link.took(0.11)
+        link.lose(0.0, 0.9 * (link.available or 3_000_000))
+        link.announce(3_000_000)
+    assert not link.queues
+    assert (link.available or 3_000_000) > 1_500_000
+
+
+def test_a_limit_that_nothing_tries_does_not_rise() -> None:
+    """Sound alone for ten minutes says nothing about how much a camera may take; a minute at the limit does."""
+    link = narrow()
+    for _ in range(600):
+        link.took(0.02)
+        link.lose(0.0, 60_000)
+    assert 290_000 <= (link.available or 0) < 320_000
+    link.announce(400_000)
+    assert link.announce(200_000)  # and what is known is still known: a fall counts without a queue
+
+
+def test_what_was_pushed_into_a_way_is_not_what_it_carries() -> None:
+    link = Downlink()
+    link.took(0.02)
+    link.lose(0.0, 2_000_000)
+    for _ in range(8):
+        link.took(0.4)
+    assert link.announce(250_000)
+    for _ in range(20):
+        link.took(0.02)
+    for _ in range(15):
+        link.lose(0.0, 0.9 * (link.available or 0))
+    assert (link.available or 0) < 420_000
+
+
 def test_sound_keeps_its_room_and_pictures_that_do_not_fit_are_paused_then_tried_with_longer_pauses() -> None:
     link, tries, now = Downlink(), [], 0.0
     shown_before = 2

@@ -1,14 +1,19 @@
 """Every rule fires on its story and stays silent on the innocent one beside it."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from alert_people import plays_everything, signs_in
 from alert_stories import STORIES
-from alert_tower import ABROAD, ADMIN, HOME, START, Tower
+from alert_tower import ABROAD, ADMIN, HOME, START, SteppedClock, Tower
 
+from telehealth.alerting import gauges_of
 from telehealth.alerts.rules import SHIPPED
 from telehealth.audit.actions import Action as A
+from telehealth.config import Config
+from telehealth.house import open_house
+from telehealth.identity.hashing import Cost
 from telehealth.store.engine import Store
 
 GAUGED = {rule.name: rule.gauge for rule in SHIPPED if rule.kind == "gauge"}
@@ -55,6 +60,21 @@ async def test_a_gauge_that_stays_bad_is_told_and_closes_when_well(tower: Tower,
     await tower.room.look_at_gauges(gauges)
     [row] = await tower.raised()
     assert row.over_at == tower.clock.now()
+
+
+async def test_a_house_whose_wrapping_key_served_its_quarter_is_not_well_until_it_turned_over(tmp_path: Path) -> None:
+    places = {name: tmp_path / name for name in ("keys", "audit", "recordings")}
+    places |= {"root_key": tmp_path / "root" / "root.key"}
+    config = Config.model_validate({"places": {"database": f"sqlite:///{tmp_path}/db/t.db", **places}})
+    clock = SteppedClock()
+    async with open_house(config, clock, Cost(passes=1, memory_kib=32, lanes=1)) as house:
+        well = gauges_of(house)["key_rotation"]
+        clock.step(days=90)
+        assert await well()
+        clock.step(days=1)
+        assert not await well()
+        await house.turnover.look()
+        assert await well()
 
 
 async def test_trouble_that_somebody_took_on_is_not_raised_again_while_it_lasts(tower: Tower) -> None:

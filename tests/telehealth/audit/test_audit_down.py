@@ -79,6 +79,12 @@ async def numbers(log: AuditLog) -> list[object]:
     return [stored.detail.get("number") for stored in await log.entries(limit=1000)]
 
 
+async def test_the_spool_needs_no_new_thread_when_it_is_needed(partner: Partner) -> None:
+    before = set(threading.enumerate())
+    await partner.open()
+    assert any(thread.name.startswith("audit-spool") for thread in set(threading.enumerate()) - before)
+
+
 async def test_opening_acts_are_refused_while_the_log_is_down(partner: Partner) -> None:
     log = await partner.open()
     await partner.take_down()

@@ -1,5 +1,6 @@
 """`telehealth keys`, as people run it, with the provider that the configuration names."""
 
+import datetime
 import json
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from io import StringIO
@@ -9,7 +10,9 @@ from typing import Any
 import pytest
 
 import telehealth.house  # noqa: F401  # slow to import, and commands do it on their event loop
+from telehealth.clock import SystemClock
 from telehealth.commands.run import main
+from telehealth.keys.keyring import QUARTER
 from tests.partners.openbao import OpenBao
 from tests.partners.softhsm import SoftHsm
 
@@ -21,6 +24,19 @@ def _ask(folder: Path, *words: str, exit_code: int = 0) -> dict[str, Any]:
     assert ended == exit_code, told.getvalue() + complained.getvalue()
     answer: dict[str, Any] = json.loads(told.getvalue())
     return answer
+
+
+def _said(folder: Path, *words: str) -> str:
+    """What people read."""
+    told = StringIO()
+    with chdir(folder), redirect_stdout(told):
+        assert main(words) == 0
+    return told.getvalue()
+
+
+class QuarterOn(SystemClock):
+    def now(self) -> datetime.datetime:
+        return super().now() + QUARTER
 
 
 def _turned_over(folder: Path, name: str) -> None:
@@ -44,6 +60,19 @@ def _turned_over(folder: Path, name: str) -> None:
 
 def test_keys_turn_over_in_files(tmp_path: Path) -> None:
     _turned_over(tmp_path, "file")
+
+
+def test_the_status_says_when_a_rotation_is_due(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Nothing to do." in _said(tmp_path, "keys", "status")
+    monkeypatch.setattr("telehealth.commands.run.SystemClock", QuarterOn)
+    told = _said(tmp_path, "keys", "status")
+    assert "It is due: the server rotates by itself at the next sweep." in told
+    assert "Nothing to do." not in told
+    assert _ask(tmp_path, "keys", "status")["rotation_due"] is True
+    _ask(tmp_path, "keys", "rotate")
+    assert "It is due" not in _said(tmp_path, "keys", "status")
+    after = _ask(tmp_path, "keys", "status")
+    assert (after["rotation_due"], after["wrapping_key"]) == (False, "wrapping-2")
 
 
 @pytest.mark.xdist_group("vault")

@@ -1,7 +1,9 @@
 """The small pure parts: origins, proxies, ranges, cookies, pages, TLS."""
 
+import gzip
+import os
+import re
 import ssl
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -185,6 +187,11 @@ async def test_nothing_outside_the_folder_is_served(pages: Site) -> None:
         "/static/net",
         "/static/",
         "/static//etc/passwd",
+        "/static/@",
+        "/static/@/",
+        "/static/@0123456789abcdef/..%2fsecret.js",
+        "/static/@0123456789abcdef/.hidden/x.js",
+        "/static/@0123456789abcdef/way.js",
         "/vendor/other.js",
     )
     assert {status for status, _, _ in await served(pages, *wrong)} == {404}
@@ -199,8 +206,92 @@ async def test_a_known_version_is_not_sent_again(pages: Site) -> None:
         assert (again.status, await again.read()) == (304, b"")
         other = await client.get("/static/net/api.js", headers={"If-None-Match": '"other"'})
         assert other.status == 200
-    logo = replace(pages, logo=None)
-    assert logo.logo is None
+
+
+async def test_a_page_names_its_modules_ahead_at_addresses_that_are_kept_until_a_file_changes(tmp_path: Path) -> None:
+    pages = site(tmp_path)
+    folder = tmp_path / "static"
+    (folder / "pages" / "join.html").write_text(
+        '<head><link rel="stylesheet" href="/static/ui/style.css">'
+        '<script type="module" src="/static/pages/join.js"></script></head>'
+    )
+    (folder / "pages" / "join.js").write_text(
+        '/** @typedef {import("../net/unused.js").A} A */\nimport {\n  a,\n} from "../net/a.js";\nimport "./b.js";\n'
+    )
+    (folder / "net" / "a.js").write_text('import { io } from "/vendor/socket.io.js";\nexport * from "../pages/b.js";\n')
+    (folder / "pages" / "b.js").write_text('import("./later.js");\nimport { a } from "../net/a.js";\n')
+    app = web.Application()
+    pages.add_to(app)
+    async with TestServer(app) as server, ClientSession(server.make_url("/")) as client:
+        page = await (await client.get("/join")).text()
+        hints = re.findall(r'modulepreload" href="([^"]+)"', page)
+        base = re.findall(r'src="(/static/@[0-9a-f]{16}/)pages/join.js"', page)[0]
+        assert hints == [f"{base}net/a.js", f"{base}pages/b.js", "/vendor/socket.io.js"]
+        assert f'href="{base}ui/style.css"' in page
+        kept = await client.get(hints[0])
+        assert (kept.status, kept.headers["Cache-Control"]) == (200, "public, max-age=31536000, immutable")
+        (folder / "net" / "a.js").write_text("export const a = 12345;\n")
+        after = re.findall(r'modulepreload" href="([^"]+)"', await (await client.get("/join")).text())
+        assert after[0] != hints[0]
+        assert await (await client.get(after[0])).text() == "export const a = 12345;\n"
+        old = await client.get(hints[0])  # of a page that was loaded before
+        assert (old.status, old.headers["Cache-Control"]) == (200, "no-cache")
+
+
+async def test_an_address_kept_for_good_means_one_content(tmp_path: Path) -> None:
+    """Whatever times and sizes say, and also where a file was replaced since the page was made."""
+    pages, file = site(tmp_path), tmp_path / "static" / "net" / "a.js"
+    (tmp_path / "static" / "pages" / "join.html").write_text('<script type="module" src="/static/net/a.js"></script>')
+    app = web.Application()
+    pages.add_to(app)
+    async with TestServer(app) as server, ClientSession(server.make_url("/")) as client:
+
+        async def seen(content: str) -> str:
+            file.write_text(content)
+            os.utime(file, (1, 1))
+            return re.findall(r'src="([^"]+)"', await (await client.get("/join")).text())[0]
+
+        first, other = await seen("export const a = 1;\n"), await seen("export const a = 2;\n")
+        assert first != other
+        assert await seen("export const a = 1;\n") == first
+        file.write_text("export const a = 3;\n")
+        between = await client.get(first)
+        assert (await between.text(), between.headers["Cache-Control"]) == ("export const a = 3;\n", "no-cache")
+
+
+@pytest.mark.parametrize(
+    ("said", "packs"), [("gzip", True), ("br, gzip;q=0.5", True), ("gzip;q=0", False), ("gzip; q=0.0, *;q=1", False)]
+)
+async def test_a_browser_that_refuses_compression_gets_none(tmp_path: Path, said: str, packs: bool) -> None:
+    pages = site(tmp_path)
+    (tmp_path / "static" / "net" / "long.js").write_text("export const words = [];\n" * 100)
+    app = web.Application()
+    pages.add_to(app)
+    async with TestServer(app) as server, ClientSession(server.make_url("/"), auto_decompress=False) as client:
+        answer = await client.get("/static/net/long.js", headers={"Accept-Encoding": said})
+        assert ("Content-Encoding" in answer.headers) is packs
+
+
+async def test_text_is_compressed_for_those_who_ask(tmp_path: Path) -> None:
+    pages = site(tmp_path)
+    long = "export const words = [];\n" * 100
+    (tmp_path / "static" / "net" / "long.js").write_text(long)
+    (tmp_path / "static" / "pages" / "join.html").write_text("<p>words</p>\n" * 100)
+    app = web.Application()
+    pages.add_to(app)
+    async with TestServer(app) as server, ClientSession(server.make_url("/"), auto_decompress=False) as client:
+        packed = await client.get("/static/net/long.js", headers={"Accept-Encoding": "br, gzip"})
+        assert packed.headers["Content-Encoding"] == "gzip"
+        assert gzip.decompress(await packed.read()).decode() == long
+        plain = await client.get("/static/net/long.js", headers={"Accept-Encoding": "identity"})
+        assert "Content-Encoding" not in plain.headers
+        assert await plain.text() == long
+        assert plain.headers["ETag"] != packed.headers["ETag"]
+        assert plain.headers["Vary"] == packed.headers["Vary"] == "Accept-Encoding"
+        page = await client.get("/join", headers={"Accept-Encoding": "gzip"})
+        assert "Content-Encoding" not in page.headers
+        again = {"Accept-Encoding": "gzip", "If-None-Match": packed.headers["ETag"]}
+        assert (await client.get("/static/net/long.js", headers=again)).status == 304
 
 
 def test_tls_is_modern(tmp_path: Path) -> None:
