@@ -33,10 +33,10 @@ class What(IntEnum):
     NOTE = 7
 
 
-_FRAME: dict[TrackKind, What] = {"audio": What.AUDIO, "video": What.VIDEO}
+_FRAME: dict[TrackKind, int] = {"audio": What.AUDIO.value, "video": What.VIDEO.value}
 _REPORT: dict[TrackKind, What] = {"audio": What.AUDIO_REPORT, "video": What.VIDEO_REPORT}
 _LOST: dict[TrackKind, What] = {"audio": What.AUDIO_LOST, "video": What.VIDEO_LOST}
-KIND: dict[What, TrackKind] = {what: kind for table in (_FRAME, _REPORT, _LOST) for kind, what in table.items()}
+KIND: dict[What, TrackKind] = {What(what): kind for table in (_FRAME, _REPORT, _LOST) for kind, what in table.items()}
 _WHAT = {what.value: what for what in What}
 _MOST_WHAT = max(_WHAT)
 
@@ -75,7 +75,7 @@ def micros(seconds: float) -> int:
 
 
 def frame(kind: TrackKind, data: bytes, timestamp: int, key: bool, arrived: float) -> bytes:
-    return RECORD.pack(_FRAME[kind], _KEY if key else 0, timestamp, micros(arrived), len(data)) + data
+    return RECORD.pack(_FRAME[kind], key, timestamp, round(arrived * _MICRO), len(data)) + data
 
 
 def report(kind: TrackKind, timestamp: int, ntp: int, arrived: float) -> bytes:

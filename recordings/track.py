@@ -73,17 +73,18 @@ class TrackCapture:
         return b"".join(self._reports.values())
 
     def frame(self, frame: EncodedFrame) -> None:
-        if not self._open or self._paused or (self._needs_key and frame.kind == "video" and not frame.key):
+        kind, data, timestamp, key, arrived = frame
+        if not self._open or self._paused or (self._needs_key and kind == "video" and not key):
             return
-        if len(frame.data) > framelog.MAX_PAYLOAD or not self._has_room(len(frame.data)):
-            self._overflow(frame.arrived)
+        if len(data) > framelog.MAX_PAYLOAD or not self._has_room(len(data)):
+            self._overflow(arrived)
             return
         if self._gap is not None:
-            self._note_gap(*self._gap, frame.arrived)
-        if frame.kind == "video":
+            self._note_gap(*self._gap, arrived)
+        if kind == "video":
             self._needs_key = False
         self._frames += 1
-        self._push(framelog.frame(frame.kind, frame.data, frame.timestamp, frame.key, frame.arrived))
+        self._push(framelog.frame(kind, data, timestamp, key, arrived))
 
     def sender_report(self, kind: TrackKind, timestamp: int, ntp: int) -> None:
         record = framelog.report(kind, timestamp, ntp, self._clock.steady())

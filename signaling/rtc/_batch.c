@@ -250,19 +250,30 @@ static PyMemberDef Address_members[] = {{"fd", T_INT, offsetof(Address, fd), REA
 static PyGetSetDef Address_getset[] = {{"key", Address_key, NULL, NULL, NULL}, {0}};
 TYPE(Address, "Address(fd, host, (port,) or (port, flow, scope))", 0) .tp_getset = Address_getset };
 
-/* The loop: what came, what waits to go out, and whom to call. */
-enum { ODD, FAULT, TAKE, PACKET, LOOP_REFS };
+/* What Python's delay filter and recorder are still to hear of a packet; each object is owned. */
+typedef struct {
+    Lane *lane;
+    PublicationState *publication;
+    PyObject *payload;
+    uint32_t timestamp;
+    int sequence, marker;
+    long sent;
+} Told;
+
+/* The loop: what came, what waits to go out, what waits to be told, and whom to call. */
+enum { ODD, FAULT, TAKE, LOOP_REFS };
 typedef struct {
     PyObject_HEAD
     PyObject *refs[LOOP_REFS];
     double dead_path;
     long long packets, octets, sent, failed, sent_twice;
-    int busy, waiting;
+    int busy, waiting, untold;
     uint8_t (*in)[ROOM], (*out)[ROOM], *work;
     struct mmsghdr *arrivals, *leaving;
     struct iovec *arrival_parts, *leaving_parts;
     struct sockaddr_storage *from, *to;
     int *by;
+    Told told[BATCH];
 } Loop;
 
 static int Loop_traverse(PyObject *self, visitproc visit, void *arg) {
@@ -288,17 +299,17 @@ static void Loop_dealloc(PyObject *object) {
 
 static PyObject *Loop_new(PyTypeObject *type, PyObject *args, PyObject *named) {
     (void)named;
-    PyObject *odd, *fault, *packet;
+    PyObject *odd, *fault;
     double dead_path;
-    if (!PyArg_ParseTuple(args, "OOOd", &odd, &fault, &packet, &dead_path)) return NULL;
+    if (!PyArg_ParseTuple(args, "OOd", &odd, &fault, &dead_path)) return NULL;
     if (srtp_protect == NULL || srtp_unprotect == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "`use` names the library first");
         return NULL;
     }
     Loop *self = (Loop *)type->tp_alloc(type, 0);
     if (self == NULL) return NULL;
-    Py_INCREF(odd), Py_INCREF(fault), Py_INCREF(packet);
-    self->refs[ODD] = odd, self->refs[FAULT] = fault, self->refs[PACKET] = packet;
+    Py_INCREF(odd), Py_INCREF(fault);
+    self->refs[ODD] = odd, self->refs[FAULT] = fault;
     self->dead_path = dead_path;
     self->in = PyMem_Calloc(BATCH, ROOM), self->out = PyMem_Calloc(QUEUE, ROOM), self->work = PyMem_Calloc(1, ROOM);
     self->arrivals = PyMem_Calloc(BATCH, sizeof *self->arrivals);
@@ -536,30 +547,41 @@ static void forward(Loop *self, OutletState *outlet, const Plain *plain, const u
 }
 
 /* Give what a packet brought to Python's delay filter and recorder. -1: an exception. Anything may change in here. */
-static int tell(Loop *self, const Plain *plain, PyObject *payload, double now) {
-    PyObject *delay = plain->publication->refs[DELAY], *stream = plain->publication->refs[STREAM], *answer;
-    int recorded = stream != NULL && stream != Py_None;
-    long long type = plain->publication->payload_type, ssrc = plain->reception->ssrc;
-    Py_XINCREF(stream);
-    int fault = 0;
-    if (plain->marker && plain->sent >= 0 && delay != NULL) {
+static int tell(Loop *self, const Told *told, double now) {
+    PyObject *delay = told->publication->refs[DELAY], *answer;
+    if (told->marker && told->sent >= 0 && delay != NULL) {
         Py_INCREF(delay);
-        answer = PyObject_CallMethod(delay, "heard", "ld", plain->sent, now);
+        answer = PyObject_CallMethod(delay, "heard", "ld", told->sent, now);
         Py_DECREF(delay);
-        Py_XDECREF(answer);
-        fault = answer == NULL;
+        if (answer == NULL) return -1;
+        Py_DECREF(answer);
     }
-    if (!fault && recorded) {
-        PyObject *packet = PyObject_CallFunction(self->refs[PACKET], "LNiILO", type, PyBool_FromLong(plain->marker),
-                                                 (int)(plain->number & 0xFFFF), plain->timestamp, ssrc, payload);
-        PyObject *at = packet == NULL ? NULL : PyFloat_FromDouble(now);
-        answer = at == NULL ? NULL : PyObject_CallMethodObjArgs(stream, self->refs[TAKE], packet, at, NULL);
-        Py_XDECREF(at);
-        Py_XDECREF(packet);
-        Py_XDECREF(answer);
-        fault = answer == NULL;
+    PyObject *stream = told->publication->refs[STREAM];
+    if (stream == NULL || stream == Py_None) return 0;
+    Py_INCREF(stream);
+    PyObject *sequence = PyLong_FromLong(told->sequence), *timestamp = PyLong_FromUnsignedLong(told->timestamp),
+             *at = PyFloat_FromDouble(now);
+    int made = sequence != NULL && timestamp != NULL && at != NULL;
+    PyObject *given[] = {stream, sequence, told->marker ? Py_True : Py_False, timestamp, told->payload, at};
+    answer = made ? PyObject_VectorcallMethod(self->refs[TAKE], given, 6, NULL) : NULL;
+    Py_XDECREF(at), Py_XDECREF(timestamp), Py_XDECREF(sequence), Py_XDECREF(answer);
+    Py_DECREF(stream);
+    return answer == NULL ? -1 : 0;
+}
+
+static int blame(Loop *self, Lane *lane);
+
+/* Send what waits, then tell Python, in the order of arrival: it may send as well. A fault ends the leg whose packet
+ * it was; -1: that failed as well, or an exception was set before, and the rest stays untold. */
+static int settle(Loop *self, double now) {
+    flush(self);
+    int fault = PyErr_Occurred() != NULL;
+    for (int at = 0; at < self->untold; at++) {
+        Told told = self->told[at];
+        if (!fault && tell(self, &told, now) < 0) fault = blame(self, told.lane) < 0;
+        Py_DECREF(told.lane), Py_DECREF(told.publication), Py_DECREF(told.payload);
     }
-    Py_XDECREF(stream);
+    self->untold = 0;
     return fault ? -1 : 0;
 }
 
@@ -608,8 +630,11 @@ static int take(Loop *self, Lane *lane, int fd, const struct sockaddr_storage *f
     Py_INCREF(plain.publication), Py_INCREF(plain.reception), Py_XINCREF(plain.history);
     int fault = plain.history != NULL ? keep(plain.history, &plain, payload) : 0;
     if (fault == 0 && (told || (plain.marker && plain.sent >= 0))) {
-        flush(self); /* Python may send as well: in turn */
-        fault = tell(self, &plain, payload, now);
+        Py_INCREF(lane), Py_INCREF(plain.publication), Py_INCREF(payload);
+        self->told[self->untold++] = (Told){
+            .lane = lane, .publication = plain.publication, .payload = payload,
+            .timestamp = plain.timestamp, .sequence = (int)(plain.number & 0xFFFF), .marker = plain.marker,
+            .sent = plain.sent};
     }
     Py_DECREF(plain.publication), Py_DECREF(plain.reception), Py_XDECREF(plain.history);
     Py_DECREF(payload);
@@ -651,7 +676,7 @@ static PyObject *spelled(const struct sockaddr_storage *from, socklen_t size) {
 
 /* Give the datagram at `at` to `odd(door, datagram, address, now)`. -1: an exception. */
 static int give(Loop *self, PyObject *door, int at, int size, double now) {
-    flush(self);
+    if (settle(self, now) < 0) return -1;
     PyObject *raw = spelled(&self->from[at], self->arrivals[at].msg_hdr.msg_namelen);
     if (raw == NULL) return -1;
     PyObject *answer = PyObject_CallFunction(self->refs[ODD], "Oy#Nd", door, self->in[at], (Py_ssize_t)size, raw, now);
@@ -701,10 +726,10 @@ static PyObject *Loop_drain(PyObject *object, PyObject *args) {
             fault = 1;
         }
         for (int at = 0; at < came && !fault; at++) fault = one(self, door, lanes, main, at, now) < 0;
+        fault = settle(self, now) < 0; /* the room for what is told is that of one batch */
         done += came > 0 ? came : 0;
         if (came < wanted) break;
     }
-    flush(self);
     self->busy = 0;
     Py_DECREF(door), Py_DECREF(lanes);
     return fault ? NULL : PyLong_FromLong(done);
@@ -716,7 +741,7 @@ static PyMethodDef Loop_methods[] = {
 static PyMemberDef Loop_members[] = {
     NUMBER(Loop, "packets", packets), NUMBER(Loop, "octets", octets), NUMBER(Loop, "sent", sent),
     NUMBER(Loop, "failed", failed), NUMBER(Loop, "sent_twice", sent_twice), {0}};
-TYPE(Loop, "Loop(odd, fault, packet, dead_path)", Py_TPFLAGS_HAVE_GC) WITH_OWNED(Loop).tp_methods = Loop_methods };
+TYPE(Loop, "Loop(odd, fault, dead_path)", Py_TPFLAGS_HAVE_GC) WITH_OWNED(Loop).tp_methods = Loop_methods };
 
 static PyObject *use(PyObject *module, PyObject *args) {
     (void)module;

@@ -30,7 +30,10 @@ class Gate:
 
     def frame(self, frame: EncodedFrame) -> None:
         if self._sink is not None:
-            self._pass(self._sink.frame, frame)
+            try:
+                self._sink.frame(frame)
+            except Exception as error:  # noqa: BLE001 -- told or raised again below
+                self._fault(error)
 
     def sender_report(self, kind: TrackKind, timestamp: int, ntp: int) -> None:
         if self._sink is not None:
@@ -50,8 +53,11 @@ class Gate:
         """The call outlives its recorder; a leg that is only recorded does not."""
         try:
             act(*given, **named)
-        except Exception as error:
-            if self._failed is None:
-                raise
-            log.error("leg.sink_failed", exc_info=error)
-            self._failed("sink_failed")
+        except Exception as error:  # noqa: BLE001 -- told or raised again below
+            self._fault(error)
+
+    def _fault(self, error: Exception) -> None:
+        if self._failed is None:
+            raise error
+        log.error("leg.sink_failed", exc_info=error)
+        self._failed("sink_failed")

@@ -7,8 +7,8 @@ from signaling.rtc.extensions import find_extension
 from signaling.rtc.gaps import MOST, Gaps
 from signaling.rtc.history import History
 from signaling.rtc.reception import Reception
+from signaling.rtc.reorder import Packet
 from signaling.rtc.rtcp import SenderReport
-from signaling.rtc.rtp import RtpPacket
 from signaling.rtc.sdp import LEVEL, SEND_TIME, Codec, Section
 from signaling.rtc.state import PublicationState
 from signaling.rtc.stream import Stream
@@ -91,7 +91,7 @@ class Publication(PublicationState):
     def take(self, view: memoryview, size: int, head: tuple[int, int, int, int, int], now: float) -> bool:
         """A packet of its source, decrypted in `view[:size]` and not kept there; False if it is malformed."""
         reception = self.reception
-        first, second, sequence, timestamp, ssrc = head
+        first, second, sequence, timestamp, _ = head
         bounds = _payload(view, size, first)
         if bounds is None or reception is None:
             return False
@@ -110,7 +110,7 @@ class Publication(PublicationState):
         level = _SILENT_LEVEL if self._level is None else self._read_level(view, start, size, self._level)
         self._pass_on(number, marker, timestamp, payload, level, now)
         if self.stream is not None:
-            self.stream.take(RtpPacket(self.codec.payload_type, marker != 0, sequence, timestamp, ssrc, payload), now)
+            self.stream.take(sequence, marker != 0, timestamp, payload, now)
         return True
 
     def retake(self, view: memoryview, size: int, head: tuple[int, int, int, int, int], now: float) -> float | None:
@@ -128,8 +128,7 @@ class Publication(PublicationState):
         payload, marker, timestamp = bytes(view[start + 2 : bounds[1]]), head[1] & 0x80, head[3]
         self._pass_on(number, marker, timestamp, payload, _SILENT_LEVEL, now)
         if self.stream is not None:
-            packet = RtpPacket(self.codec.payload_type, marker != 0, sequence, timestamp, reception.ssrc, payload)
-            self.stream.retake(packet, now)
+            self.stream.retake(Packet(sequence, marker != 0, timestamp, payload), now)
         return now - asked if asked is not None else None
 
     def reported(self, report: SenderReport, now: float) -> None:

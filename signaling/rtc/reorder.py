@@ -2,8 +2,6 @@
 
 from typing import NamedTuple
 
-from signaling.rtc.rtp import RtpPacket
-
 _STALE_STREAK = 64  # packets in a row from before the window: the sender began anew
 
 
@@ -13,10 +11,19 @@ class Gap(NamedTuple):
     packets: int
 
 
+class Packet(NamedTuple):
+    """What matters of an RTP packet here; `timestamp` in units of its clock, as it was sent."""
+
+    sequence: int
+    marker: bool
+    timestamp: int
+    payload: bytes
+
+
 class Arrived(NamedTuple):
     """A packet whose turn it is, and when it came (steady seconds)."""
 
-    packet: RtpPacket
+    packet: Packet
     at: float
 
 
@@ -36,7 +43,7 @@ class Reorder:
         self._lost = 0
         self._stale = 0
 
-    def insert(self, packet: RtpPacket, now: float, *, repeated: bool = False) -> int | None:
+    def insert(self, packet: Packet, now: float, *, repeated: bool = False) -> int | None:
         """Take a packet; its extended sequence number, or None for a duplicate or one that came too late."""
         if self._next is None:
             if repeated:

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from pylibsrtp import Session, _binding
 
-from signaling.rtc.rtp import RtpPacket
-
 if TYPE_CHECKING:
     from signaling.rtc import _batch
     from signaling.rtc._batch import (
@@ -93,7 +91,7 @@ def make_loop(
     if not compiled():
         return None
     _batch.use(_binding.__file__)
-    return Loop(odd, fault, RtpPacket, dead_path)
+    return Loop(odd, fault, dead_path)
 
 
 def figures(loop: Loop | None) -> Mapping[str, int]:

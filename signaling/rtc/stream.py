@@ -1,8 +1,7 @@
 """One track of one leg: packets in, encoded frames out to the sink."""
 
-from signaling.rtc.reorder import Gap, Reorder
+from signaling.rtc.reorder import Gap, Packet, Reorder
 from signaling.rtc.rtcp import SenderReport
-from signaling.rtc.rtp import RtpPacket
 from signaling.rtc.timeline import Timeline
 from signaling.rtc.vp8 import Broken, Vp8Assembler
 from telehealth.frames import EncodedFrame, FrameSink, TrackKind
@@ -27,15 +26,15 @@ class Stream:
         """Whether nothing can go on before a key frame that has not begun to arrive."""
         return self._vp8 is not None and self._vp8.needs_key and not self._vp8.receiving_key
 
-    def take(self, packet: RtpPacket, now: float) -> None:
-        """A packet from the sender, first time."""
-        if self._reorder.passes(packet.sequence):
-            self._emit_next(packet, now)
+    def take(self, sequence: int, marker: bool, timestamp: int, payload: bytes, now: float) -> None:
+        """A packet from the sender, first time; one that need not wait is never made an object."""
+        if self._reorder.passes(sequence):
+            self._emit_next(marker, timestamp, payload, now)
             return
-        self._reorder.insert(packet, now)
+        self._reorder.insert(Packet(sequence, marker, timestamp, payload), now)
         self.advance(now)
 
-    def retake(self, packet: RtpPacket, now: float) -> None:
+    def retake(self, packet: Packet, now: float) -> None:
         """A packet that RTX brought back."""
         self._reorder.insert(packet, now, repeated=True)
         self.advance(now)
@@ -46,7 +45,8 @@ class Stream:
             if isinstance(item, Gap):
                 self._lose(item.packets)
             else:
-                self._emit_next(item.packet, item.at)
+                _, marker, timestamp, payload = item.packet
+                self._emit_next(marker, timestamp, payload, item.at)
 
     def reported(self, report: SenderReport) -> None:
         """Pass on which moment of the sender's clock belongs to which timestamp."""
@@ -59,13 +59,13 @@ class Stream:
             self._vp8.lose()
         self._sink.lost(self.kind, packets)
 
-    def _emit_next(self, packet: RtpPacket, at: float) -> None:
+    def _emit_next(self, marker: bool, timestamp: int, payload: bytes, at: float) -> None:
         vp8 = self._vp8
         if vp8 is None:
-            if packet.payload:
-                self._emit(packet.payload, packet.timestamp, True, at)
+            if payload:
+                self._emit(payload, timestamp, True, at)
             return
-        frame = vp8.push(packet)
+        frame = vp8.push(marker, timestamp, payload)
         if frame is None:
             return
         if frame is Broken.BROKEN:

@@ -3,8 +3,6 @@
 from enum import Enum, auto
 from typing import NamedTuple
 
-from signaling.rtc.rtp import RtpPacket
-
 LARGEST_FRAME = 1 << 20  # octets
 
 
@@ -77,27 +75,27 @@ class Vp8Assembler:
         self._clear()
         self.needs_key = True
 
-    def push(self, packet: RtpPacket) -> Vp8Frame | Broken | None:
-        """The frame that `packet` completes, BROKEN if the sender broke the format, else None."""
-        payload = packet.payload
+    def push(self, marker: bool, timestamp: int, payload: bytes) -> Vp8Frame | Broken | None:
+        """The frame that a packet completes, BROKEN if the sender broke the format, else None."""
         if not payload:
             return None
         plain = self._parts and len(payload) > 1 and not payload[0] & 0x90  # on with a frame, nothing optional
         descriptor = _PLAIN if plain else read_descriptor(payload)
         if descriptor is None:
             return self._give_up()
-        if descriptor.first:
+        size, first = descriptor
+        if first:
             if self._parts:
                 return self._give_up()
-            self._key = not packet.payload[descriptor.size] & 0x01
-            self._timestamp = packet.timestamp
+            self._key = not payload[size] & 0x01
+            self._timestamp = timestamp
         elif not self._parts:
             return None if self.needs_key else self._give_up()
-        if packet.timestamp != self._timestamp or self._size > LARGEST_FRAME:
+        if timestamp != self._timestamp or self._size > LARGEST_FRAME:
             return self._give_up()
-        self._parts.append(packet.payload[descriptor.size :])
-        self._size += len(packet.payload) - descriptor.size
-        return self._finish() if packet.marker else None
+        self._parts.append(payload[size:])
+        self._size += len(payload) - size
+        return self._finish() if marker else None
 
     def _finish(self) -> Vp8Frame | None:
         frame = Vp8Frame(b"".join(self._parts), self._timestamp, self._key)

@@ -7,7 +7,6 @@ import os
 from asyncio.subprocess import Process
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Self
 
 from signaling.rtc import LegClosed, OfferRefused, PortFull
@@ -250,7 +249,7 @@ class Worker:
     def _frame(self, leg: RemoteLeg, body: bytes) -> None:
         attachment, frame = words.frame(body)
         now = self.clock.steady()
-        leg.frame(attachment, frame if frame.arrived <= now else replace(frame, arrived=now))
+        leg.frame(attachment, frame if frame.arrived <= now else frame._replace(arrived=now))
 
     def _lost(self, leg: RemoteLeg, body: bytes) -> None:
         lost = words.lost(body)

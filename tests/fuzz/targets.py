@@ -16,7 +16,7 @@ from signaling.rtc.ice import Agent, Credentials, read_check
 from signaling.rtc.paths import UdpDoor, UdpPath
 from signaling.rtc.place import Place
 from signaling.rtc.room import Room
-from signaling.rtc.rtp import RtpPacket, parse_rtp, restore_retransmission
+from signaling.rtc.rtp import parse_rtp, restore_retransmission
 from signaling.rtc.sdp import OfferRefused, parse_offer
 from signaling.rtc.traffic import Line, Seat, Traffic
 from signaling.rtc.vp8 import LARGEST_FRAME, Vp8Assembler, Vp8Frame, read_descriptor
@@ -181,8 +181,7 @@ def one_vp8(octets: bytes) -> None:
         descriptor = read_descriptor(payload)
         assert descriptor is None or 1 <= descriptor.size < len(payload)
         stamp = payload[-1] if payload else 0
-        packet = RtpPacket(96, bool(stamp & 1), number, 3000 * (number // 3), VIDEO_SSRC, payload)
-        made = assembler.push(packet)
+        made = assembler.push(bool(stamp & 1), 3000 * (number // 3), payload)
         if isinstance(made, Vp8Frame):
             assert made.key or not needed
             assert len(made.data) <= LARGEST_FRAME + 1500

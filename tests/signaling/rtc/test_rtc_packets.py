@@ -126,14 +126,14 @@ def test_broken_packets_of_every_kind_never_raise() -> None:
         read_descriptor(datagram)
         packet = parse_rtp(datagram)
         if packet is not None:
-            assembler.push(packet)
+            assembler.push(packet.marker, packet.timestamp, packet.payload)
             restore_retransmission(packet, 1, 1)
 
 
 def part(sequence: int, payload: bytes, *, timestamp: int = 0, marker: bool = False) -> Vp8Frame | Broken | None:
     packet = parse_rtp(rtp(96, sequence, timestamp, 1, payload, marker=marker))
     assert packet is not None
-    return ASSEMBLER.push(packet)
+    return ASSEMBLER.push(packet.marker, packet.timestamp, packet.payload)
 
 
 ASSEMBLER = Vp8Assembler()

@@ -8,20 +8,20 @@ from media_parts import KeepingSink, opus, vp8
 from signaling.rtc.budget import Budget
 from signaling.rtc.estimate import CEILING, FLOOR, UplinkEstimate
 from signaling.rtc.gaps import Gaps
-from signaling.rtc.reorder import Arrived, Gap, Reorder
-from signaling.rtc.rtp import RtpPacket, parse_rtp
+from signaling.rtc.reorder import Arrived, Gap, Packet, Reorder
+from signaling.rtc.rtp import parse_rtp
 from signaling.rtc.stream import Stream
 from signaling.rtc.timeline import Timeline
 from telehealth.frames import CLOCK_RATE, TrackKind
 
 
-def packet(datagram: bytes) -> RtpPacket:
+def packet(datagram: bytes) -> Packet:
     parsed = parse_rtp(datagram)
     assert parsed is not None
-    return parsed
+    return Packet(parsed.sequence, parsed.marker, parsed.timestamp, parsed.payload)
 
 
-def numbered(sequence: int) -> RtpPacket:
+def numbered(sequence: int) -> Packet:
     return packet(opus(sequence, sequence * 960))
 
 
@@ -97,7 +97,7 @@ def test_loss_never_lets_a_picture_through_that_cannot_be_decoded(seed: int, sin
     for number in range(600):
         key = sent_key or number % 50 == 0
         if dice.random() > 0.05:
-            track.take(packet(vp8(number, number * 3000, key=key)), now)
+            track.take(*packet(vp8(number, number * 3000, key=key)), now)
         sent_key = False
         now += 0.033
         track.advance(now)
@@ -111,8 +111,8 @@ def test_loss_never_lets_a_picture_through_that_cannot_be_decoded(seed: int, sin
 
 def test_sound_goes_on_after_a_gap_and_the_gap_is_told(sink: KeepingSink) -> None:
     track = stream("audio", sink)
-    track.take(packet(opus(1, 960)), 0.0)
-    track.take(packet(opus(4, 3840)), 0.01)
+    track.take(*packet(opus(1, 960)), 0.0)
+    track.take(*packet(opus(4, 3840)), 0.01)
     track.advance(0.1)
     assert len(sink.frames) == 1
     track.advance(0.25)
