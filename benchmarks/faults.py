@@ -88,7 +88,7 @@ def try_faults(
     Counted once, so that a number means one fault and every fault is tried at one of the servers.
     """
     every = _at_a_server(folder / "counting", lambda stand: _counted(stand, random.Random(seed)))
-    some = [(number, one) for number, one in enumerate(every[: count or None]) if not only or number == int(only)]
+    some = [(int(only), every[int(only)])] if only else list(enumerate(every[: count or None]))
     parts = [some[place::servers] for place in range(servers)]
     with ThreadPoolExecutor(servers) as threads:
         tries = [

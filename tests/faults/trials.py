@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -104,17 +104,28 @@ class Stand:
         await call.doctor.agrees()
 
     async def _is_recording(self, film: Filming) -> bool:
-        """Whether it comes to be shown as recording; if not, the view says why in time."""
+        """Whether it comes to be shown as recording; if not, the view says why in time.
+
+        Legs are made beside: one that nobody wants any more answers no more, and its patience is not the view's.
+        """
         call = film.call
         over: Callable[[], bool] = lambda: _state(call) == "none"  # noqa: E731
         if not await happens(lambda: over() or _relayed(call), TOLD_WITHIN) or over():
             return False
-        for wire, role in ((call.doctor, "clinician"), (call.patient, "patient")):
+        legs = asyncio.create_task(self._legs(film), name="legs of a trial")
+        try:
+            return await happens(lambda: over() or _state(call) == "recording", 15) and not over()
+        finally:
+            legs.cancel()
+            with suppress(asyncio.CancelledError):
+                await legs
+
+    async def _legs(self, film: Filming) -> None:
+        for wire, role in ((film.call.doctor, "clinician"), (film.call.patient, "patient")):
             try:
                 await film.leg(wire, role)
             except (AssertionError, TimeoutError):
                 continue  # a leg refused: it is asked for again, or the recording ends
-        return await happens(lambda: over() or _state(call) == "recording", 15) and not over()
 
     async def _told(self, trial: Trial, call: RawCall, fired_at: float) -> None:
         """The clinician's view says in time that nothing is recorded and why; or nothing of it was lost."""
