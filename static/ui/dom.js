@@ -46,10 +46,11 @@ let pressed = null;
 /** What waits for the release, the newest of each place. @type {Map<Element, Child[]>} */
 const later = new Map();
 
-addEventListener("pointerdown", (event) => { pressed = asPressed(event.target); }, true);
+addEventListener("pointerdown", (event) => { if (event.button === 0) pressed = asPressed(event.target); }, true);
 addEventListener("keydown", (event) => { if (event.key === " ") pressed = asPressed(event.target); }, true);
 addEventListener("keyup", (event) => { if (event.key === " ") released(); }, true);
-for (const end of ["pointerup", "pointercancel", "blur", "dragend"]) addEventListener(end, released, true);
+// A menu of the browser's own, and the list of a select, may keep the pointer's release to themselves.
+for (const end of ["pointerup", "pointercancel", "contextmenu", "change", "blur"]) addEventListener(end, released, true);
 
 /** @param {EventTarget | null} target */
 const asPressed = (target) => (target instanceof Node ? target : null);
