@@ -9,6 +9,7 @@ from signaling.rtc.history import History
 from signaling.rtc.reception import Reception
 from signaling.rtc.reorder import Packet
 from signaling.rtc.rtcp import SenderReport
+from signaling.rtc.rtp import USUAL, payload_bounds
 from signaling.rtc.sdp import LEVEL, SEND_TIME, Codec, Section
 from signaling.rtc.state import PublicationState
 from signaling.rtc.stream import Stream
@@ -23,7 +24,6 @@ _PATIENCE: dict[TrackKind, float] = {"audio": 0.0, "video": 0.01}  # seconds; so
 _AWAY = 1.0  # seconds without a packet: what is missing afterwards was never on its way
 _STALE_STREAK = 64  # packets in a row from far behind: the sender began anew
 _SILENT_LEVEL = 0x7F
-_USUAL = 0x90  # version 2, header extension, nothing else
 _CHANGES = 4  # of its SSRC that are followed in a leg's life, as browsers do after renegotiation
 
 
@@ -92,7 +92,7 @@ class Publication(PublicationState):
         """A packet of its source, decrypted in `view[:size]` and not kept there; False if it is malformed."""
         reception = self.reception
         first, second, sequence, timestamp, _ = head
-        bounds = _payload(view, size, first)
+        bounds = payload_bounds(view, size, first)
         if bounds is None or reception is None:
             return False
         start, end = bounds
@@ -115,7 +115,7 @@ class Publication(PublicationState):
 
     def retake(self, view: memoryview, size: int, head: tuple[int, int, int, int, int], now: float) -> float | None:
         """A packet that RTX brought back (RFC 4588 §4), as `take`; the round trip in seconds if it can be told."""
-        bounds = _payload(view, size, head[0])
+        bounds = payload_bounds(view, size, head[0])
         reception = self.reception
         if bounds is None or reception is None or bounds[1] - bounds[0] < 2:
             return None
@@ -149,7 +149,7 @@ class Publication(PublicationState):
 
     def _read_level(self, view: memoryview, start: int, size: int, number: int) -> int:
         """The sound's level; where browsers put it first it need not be looked for."""
-        usual = start > 17 and view[0] == _USUAL and view[12] == 0xBE and view[13] == 0xDE
+        usual = start > 17 and view[0] == USUAL and view[12] == 0xBE and view[13] == 0xDE
         if usual and view[16] >> 4 == number and 18 + (view[16] & 0x0F) <= start:
             return view[17]
         found = find_extension(view, size, number)
@@ -220,20 +220,3 @@ class Publication(PublicationState):
         self.history.clear()
         for outlet in self.feed.outlets if self.feed is not None else ():
             outlet.interrupt(self)
-
-
-def _payload(view: memoryview, size: int, first: int) -> tuple[int, int] | None:
-    """Where the payload of an RTP packet begins and ends (RFC 3550 §5.1); None if a length points outside."""
-    if first == _USUAL and size >= 16:
-        start = 16 + 4 * (view[14] << 8 | view[15])
-        return (start, size) if start <= size else None
-    start, end = 12 + 4 * (first & 0x0F), size
-    if first & 0x10:
-        if start + 4 > size:
-            return None
-        start += 4 + 4 * (view[start + 2] << 8 | view[start + 3])
-    if first & 0x20:
-        if view[size - 1] == 0:
-            return None
-        end -= view[size - 1]
-    return (start, end) if start <= end else None

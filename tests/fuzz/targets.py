@@ -16,7 +16,6 @@ from signaling.rtc.ice import Agent, Credentials, read_check
 from signaling.rtc.paths import UdpDoor, UdpPath
 from signaling.rtc.place import Place
 from signaling.rtc.room import Room
-from signaling.rtc.rtp import parse_rtp, restore_retransmission
 from signaling.rtc.sdp import OfferRefused, parse_offer
 from signaling.rtc.traffic import Line, Seat, Traffic
 from signaling.rtc.vp8 import LARGEST_FRAME, Vp8Assembler, Vp8Frame, read_descriptor
@@ -141,9 +140,6 @@ def one_rtp(octets: bytes) -> None:
         now += 0.02
         speaks._receiver.rtp(view, len(packet), now)
         assert len(sent) - before <= 4
-        whole = parse_rtp(packet)
-        if whole is not None:
-            restore_retransmission(whole, 96, VIDEO_SSRC)
     speaks.tick(now + 1.0)
     assert all(len(datagram) <= 1600 for datagram in sent)
 

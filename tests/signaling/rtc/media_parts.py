@@ -7,7 +7,7 @@ import socket
 import struct
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from aioice import stun
 from aiortc.rtcdtlstransport import SRTP_PROFILES, RTCCertificate, certificate_digest
@@ -20,6 +20,25 @@ AUDIO_TYPE, VIDEO_TYPE, REPEAT_TYPE = 111, 96, 97
 AUDIO_SSRC, VIDEO_SSRC, REPEAT_SSRC = 0x1111, 0x2222, 0x3333
 LIMIT = 5.0  # seconds that anything may take
 _PROFILE = SRTP_PROFILES[0].openssl_profile
+
+
+class RtpPacket(NamedTuple):
+    """One packet in clear, without contributors and padding, as our side sends them."""
+
+    payload_type: int
+    marker: bool
+    sequence: int
+    timestamp: int
+    ssrc: int
+    payload: bytes
+
+
+def parse_rtp(datagram: bytes) -> RtpPacket:
+    """What a packet of ours says, by a reader of its own (RFC 3550 §5.1)."""
+    first, second, sequence, timestamp, ssrc = struct.unpack_from("!BBHII", datagram)
+    assert first & 0xEF == 0x80
+    start = 12 + (4 + 4 * int.from_bytes(datagram[14:16], "big") if first & 0x10 else 0)
+    return RtpPacket(second & 0x7F, second >= 0x80, sequence, timestamp, ssrc, datagram[start:])
 
 
 class KeepingSink:

@@ -4,10 +4,20 @@ import asyncio
 import struct
 from collections.abc import Awaitable, Callable, Sequence
 
-from media_parts import AUDIO_SSRC, AUDIO_TYPE, LEVEL_ID, MID_ID, TIME_ID, VIDEO_TYPE, KeepingSink, RawBrowser
+from media_parts import (
+    AUDIO_SSRC,
+    AUDIO_TYPE,
+    LEVEL_ID,
+    MID_ID,
+    TIME_ID,
+    VIDEO_TYPE,
+    KeepingSink,
+    RawBrowser,
+    RtpPacket,
+    parse_rtp,
+)
 
 from signaling.rtc import Leg, MediaPort, Slot
-from signaling.rtc.rtp import RtpPacket, parse_rtp
 
 Come = Callable[..., Awaitable["Person"]]
 PAIR = (("audio", "recvonly"), ("video", "recvonly"))
@@ -42,9 +52,7 @@ class Person:
 
     async def hear(self) -> RtpPacket:
         """The next media packet."""
-        packet = parse_rtp(await self.raw.hear_rtp())
-        assert packet is not None
-        return packet
+        return parse_rtp(await self.raw.hear_rtp())
 
     async def hear_many(self, count: int) -> list[RtpPacket]:
         return [await self.hear() for _ in range(count)]
