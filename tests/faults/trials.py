@@ -193,8 +193,13 @@ class Stand:
         return answer.status == 200 and _is_ended(answer.json["items"])
 
     def in_clear(self) -> list[str]:
-        """Files that hold a picture as it was sent."""
-        return [path.name for path in self.server.folder.rglob("*") if path.is_file() and _MARK in path.read_bytes()]
+        """Files that hold a picture as it was sent. Looked through anew when one went between listing and reading,
+        as a log's partial tile does: what took its place is to be seen as well.
+        """
+        while True:
+            with suppress(FileNotFoundError):
+                files = [path for path in self.server.folder.rglob("*") if path.is_file()]
+                return [path.name for path in files if _MARK in path.read_bytes()]
 
 
 def _relayed(call: RawCall) -> bool:
