@@ -42,7 +42,7 @@ class Storing:
     def workers(self) -> list[tuple[str, Coroutine[Any, Any, None]]]:
         """Long-running tasks, by name."""
         uploads = [] if self.uploader is None else [("uploads", self.uploader.run())]
-        return [("reconcile", self._daily()), *uploads]
+        return [("reconcile", self.daily()), *uploads]
 
     def measure(self, metrics: "Metrics") -> None:
         """Figures of uploads and of the last comparison."""
@@ -60,19 +60,19 @@ class Storing:
         """One comparison by the server itself."""
         return await self.reconciler.compare(SYSTEM, most_octets, int.from_bytes(self.entropy(8), "big"))
 
-    def _discord(self) -> float:
-        last = self.reconciler.last
-        return -1.0 if last is None else float(sum(last.discord.counts.values()))
-
-    async def _daily(self) -> None:
+    async def daily(self, first: float = FIRST_SECONDS, every: float = DAY_SECONDS) -> None:
         """Compare once a day; a comparison that fails is logged and the next one comes."""
-        await asyncio.sleep(FIRST_SECONDS)
+        await asyncio.sleep(first)
         while True:
             try:
                 await self.compare()
             except Exception:  # noqa: BLE001  # logged; the next day comes
                 _log.error("reconcile.failed", code="reconcile_failed", exc_info=True)
-            await asyncio.sleep(DAY_SECONDS)
+            await asyncio.sleep(every)
+
+    def _discord(self) -> float:
+        last = self.reconciler.last
+        return -1.0 if last is None else float(sum(last.discord.counts.values()))
 
 
 async def storing_of(config: Config, base: Base, entropy: Entropy) -> Storing:

@@ -1,5 +1,7 @@
 """Store, catalogue and key store are compared both ways; nothing is deleted or mended by that."""
 
+import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,12 +9,16 @@ import pytest
 from recordings_house import Ear, House
 from shelves import SMALL_PART, raw_client
 from shipping_clinic import Clinic
+from structlog.testing import capture_logs
 
 from recordings.catalogue import Catalogue
 from recordings.reconcile import Comparison, Discord, Reconciler
+from recordings.vault.disk import DiskVault
+from recordings.vault.home import MARKER, Home
 from recordings.vault.store import VaultUnreachable
 from telehealth.audit.entry import SYSTEM
 from telehealth.ids import Kind, new_id
+from telehealth.storing import Storing
 
 ALL = 2**40
 
@@ -94,6 +100,30 @@ async def test_a_daily_round_reads_no_more_than_it_may_and_the_same_by_the_same_
     assert 0 < done.read_octets <= most
     assert (await compared(house, most, seed=7)).read_octets == done.read_octets
     assert (await compared(house, 0)).read_files == 0
+
+
+async def test_a_day_that_cannot_be_compared_is_said_and_the_next_one_is_compared(house: House) -> None:
+    await house.recorded(0.1)
+    folder, unmounted = house.folder / "vault", house.folder / "unmounted"
+    home = Home(folder, house.folder / MARKER)
+    assert await asyncio.to_thread(home.settle, [])
+    await asyncio.to_thread(folder.rename, unmounted)
+    vault = DiskVault(folder, home=home)
+    reconciler = Reconciler(Catalogue(house.store), house.keys, house.log, vault)
+    storing = Storing(vault, reconciler, None, os.urandom)
+    with capture_logs() as said:
+        days = asyncio.create_task(storing.daily(0.0, 0.01))
+        while not any(line.get("code") == "reconcile_failed" for line in said):
+            assert not days.done()
+            await asyncio.sleep(0.01)
+    assert reconciler.last is None
+    await asyncio.to_thread(unmounted.rename, folder)
+    while reconciler.last is None:
+        assert not days.done()
+        await asyncio.sleep(0.01)
+    days.cancel()
+    assert reconciler.last.discord == Discord()
+    assert await house.entries("recording.reconcile")
 
 
 async def test_both_places_are_compared(clinic: Clinic) -> None:
