@@ -53,7 +53,7 @@ export class Session extends EventTarget {
     }
     this.measuring = new Measuring(() => this.ways.connection, (report) => {
       this.#tell("quality", report.level);
-      void this.act("quality", report);
+      void send(this.socket, "quality", report).catch(() => null); // nobody asked for it; the next report tells more
     });
     this.socket.on("signal", (message) => this.ways.signalled(message));
     this.socket.on("leg.slots", ({ slots }) => this.ways.slots(slots));

@@ -79,6 +79,18 @@ async function once(method, path, body, headers) {
   return content;
 }
 
+/**
+ * Answers may overtake each other: `const asks = asking()` once, `const newest = asks()` before each question,
+ * `newest()` after its answer says whether nothing was asked since, so that it is to be shown.
+ */
+export function asking() {
+  let last = 0;
+  return () => {
+    const mine = ++last;
+    return () => mine === last;
+  };
+}
+
 /** The code of anything thrown. @param {unknown} error */
 export const codeOf = (error) => (error instanceof Problem ? error.code : "failed");
 

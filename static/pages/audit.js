@@ -1,5 +1,5 @@
 // Reading the log; reading is itself entered.
-import { call, codeOf, query } from "../net/api.js";
+import { asking, call, codeOf, query } from "../net/api.js";
 import { actWords, sections, who, word } from "../ui/acts.js";
 import { en } from "../ui/catalogue/en.js";
 import { field, fill, h } from "../ui/dom.js";
@@ -60,12 +60,16 @@ async function criteria() {
   };
 }
 
+const asks = asking();
+const naming = asking();
 let named = "";
 
 /** The key of who is meant; where several are called so, which of them is asked. @param {string} name */
 async function keyOf(name) {
+  const newest = naming();
   if (name === named) return which.value;
   const found = name ? await people({ name }) : [];
+  if (!newest()) return which.value; // another name was asked for since: what this was for is shown no more
   named = name;
   fill(which, ...found.map((one) => new Option(marks(one), one.patient)));
   whose.hidden = found.length < 2;
@@ -74,8 +78,10 @@ async function keyOf(name) {
 
 /** @param {boolean} further */
 async function load(further) {
+  const newest = asks();
   try {
     const found = await call("GET", `/audit/entries${query({ ...await criteria(), after: further ? cursor : null, limit: 100 })}`);
+    if (!newest()) return;
     cursor = found.next;
     more.hidden = !cursor;
     head.textContent = t("audit.head", { size: found.head.size, root: String(found.head.root).slice(0, 16) });
@@ -84,6 +90,7 @@ async function load(further) {
     status.hidden = body.children.length > 0;
     status.textContent = t("audit.none");
   } catch (error) {
+    if (!newest()) return;
     status.hidden = false;
     status.textContent = wordsFor(codeOf(error));
   }

@@ -1,5 +1,5 @@
 // A patient's access report, and the accounting of disclosures: made, looked through, printed, taken along with proofs.
-import { call, codeOf, query } from "../net/api.js";
+import { asking, call, codeOf, query } from "../net/api.js";
 import { actWords, ending, entries, place, recipient, sections, when, who, why, word } from "../ui/acts.js";
 import { field, fill, h } from "../ui/dom.js";
 import { dayAndTime, t, wordsFor } from "../ui/i18n.js";
@@ -17,6 +17,7 @@ const record = h("input", { name: "record", autocomplete: "off", maxlength: 64 }
 const several = h("div");
 const since = h("input", { name: "since", type: "date" });
 const until = h("input", { name: "until", type: "date" });
+const asks = asking();
 const status = h("p", { class: "empty", role: "status", hidden: true });
 const paper = h("article", { class: "paper", hidden: true });
 
@@ -67,7 +68,9 @@ async function of(key, whose) {
     patient: key, since: since.value && new Date(`${since.value}T00:00`).toISOString(),
     until: until.value && new Date(`${until.value}T23:59:59.999`).toISOString(),
   });
-  show(await call("GET", `/audit/${given ? "disclosures" : "report"}${asked}`), whose, asked);
+  const newest = asks();
+  const report = await call("GET", `/audit/${given ? "disclosures" : "report"}${asked}`);
+  if (newest()) show(report, whose, asked);
 }
 
 /** @param {any} report @param {string} whose @param {string} asked */

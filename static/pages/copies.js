@@ -1,5 +1,5 @@
 // Requests for the patient's own copy, as whoever decides sees them.
-import { call, codeOf } from "../net/api.js";
+import { asking, call, codeOf } from "../net/api.js";
 import { ask, field, h, refill, tell } from "../ui/dom.js";
 import { clock, dayAndTime, t, wordsFor } from "../ui/i18n.js";
 
@@ -10,8 +10,11 @@ const REASONS = ["not_identified", "not_theirs", "third_party", "unlawful", "oth
 export function copyRequests() {
   const list = h("ul", { class: "rows", id: "copy-requests" });
   const card = h("section", { class: "card stack", hidden: true, "aria-label": t("copies.title") }, h("h2", {}, t("copies.title")), list);
+  const asks = asking();
   const load = async () => {
+    const newest = asks();
     const found = await call("GET", "/copies").catch(() => ({ items: [] }));
+    if (!newest()) return;
     card.hidden = !found.items.length;
     refill(list, ...found.items.map((/** @type {any} */ one) => copyRow(one, load, true)));
   };

@@ -1,5 +1,5 @@
 // The part of a recording's page where it can be taken out: exports, and the patient's copy.
-import { call, codeOf } from "../net/api.js";
+import { asking, call, codeOf } from "../net/api.js";
 import { proof } from "../net/proof.js";
 import { ask, field, fill, h, refill, tell } from "../ui/dom.js";
 import { dayAndTime, language, size, t, wordsFor } from "../ui/i18n.js";
@@ -25,9 +25,13 @@ export function takingOut(recording, role) {
   /** @type {{formats: string[], plain_allowed: boolean}} */
   let possible = { formats: ["webm"], plain_allowed: false };
 
+  const asks = asking();
+
   async function load() {
+    const newest = asks();
     const asked = [call("GET", `/recordings/${recording}/copies`), role === "admin" ? call("GET", `/recordings/${recording}/exports`) : null];
     const [requests, made] = await Promise.all(asked);
+    if (!newest()) return;
     if (made) {
       possible = made;
       fresh.disabled = false;

@@ -1,5 +1,5 @@
 // Find recordings.
-import { call, codeOf, query } from "../net/api.js";
+import { asking, call, codeOf, query } from "../net/api.js";
 import { field, fill, h } from "../ui/dom.js";
 import { dayAndTime, length, size, t, wordsFor } from "../ui/i18n.js";
 import { pendingWords } from "../ui/erasing.js";
@@ -15,6 +15,7 @@ const state = h("select", { name: "state" }, new Option(t("any"), ""),
 const body = h("tbody");
 const more = h("button", { hidden: true }, t("more"));
 const status = h("p", { class: "empty", role: "status", hidden: true });
+const asks = asking();
 /** @type {string | null} */
 let cursor = null;
 
@@ -31,6 +32,7 @@ more.addEventListener("click", () => load(true));
 
 /** @param {boolean} further */
 async function load(further) {
+  const newest = asks();
   try {
     const whose = patient.value.trim();
     const asked = {
@@ -39,6 +41,7 @@ async function load(further) {
       to: to.value ? new Date(`${to.value}T23:59:59`).toISOString() : null,
     };
     const found = whose ? await call("POST", "/recordings/search", { patient: whose, ...asked }) : await call("GET", `/recordings${query(asked)}`);
+    if (!newest()) return;
     cursor = found.next;
     more.hidden = !cursor;
     if (!further) fill(body);
@@ -46,6 +49,7 @@ async function load(further) {
     status.hidden = body.children.length > 0;
     status.textContent = t("recordings.none");
   } catch (error) {
+    if (!newest()) return;
     status.hidden = false;
     status.textContent = wordsFor(codeOf(error));
   }

@@ -1,5 +1,5 @@
 // The clinician's day: who is booked, who waits since when.
-import { call, codeOf, query } from "../net/api.js";
+import { asking, call, codeOf, query } from "../net/api.js";
 import { connect } from "../net/socket.js";
 import { fill, h, refill, tell } from "../ui/dom.js";
 import { clock, day, t, wordsFor } from "../ui/i18n.js";
@@ -13,6 +13,7 @@ const { session, main } = await staffPage("visits.title");
 const list = h("ul", { class: "rows" });
 const heard = h("p", { class: "visually-hidden", role: "status" });
 const codes = h("div", { class: "stack", "aria-live": "assertive" });
+const asks = asking();
 const shown = { day: localDay(new Date()) };
 /** @type {any} */
 let today = { revision: -1, visits: [], codes: [] };
@@ -45,10 +46,14 @@ async function allowNotices() {
 }
 
 async function load() {
+  const newest = asks();
   try {
-    booked = (await call("GET", `/visits${query({ day: shown.day, limit: 100 })}`)).items;
+    const { items } = await call("GET", `/visits${query({ day: shown.day, limit: 100 })}`);
+    if (!newest()) return; // another day was chosen since, or more was booked
+    booked = items;
     draw();
   } catch (error) {
+    if (!newest()) return;
     tell(wordsFor(codeOf(error)), "danger", codeOf(error));
   }
 }

@@ -1,5 +1,5 @@
 // Alerts as rows: what happened, about whom, how often, and who took it on.
-import { call, codeOf, query } from "../net/api.js";
+import { asking, call, codeOf, query } from "../net/api.js";
 import { ask, field, fill, h, tell } from "./dom.js";
 import { dayAndTime, t, wordsFor } from "./i18n.js";
 import { incidentFrom } from "./registers.js";
@@ -19,15 +19,20 @@ export async function showAlerts(panel, state, changed, admin = false) {
   let cursor = null;
   fill(panel, list, status, more);
 
+  const asks = asking();
+
   async function load() {
+    const newest = asks();
     try {
       const found = await call("GET", `/alerts${query({ state, after: cursor, limit: 50 })}`);
+      if (!newest()) return;
       cursor = found.next;
       more.hidden = !cursor;
       list.append(...found.items.map((/** @type {any} */ one) => row(one, changed, admin)));
       status.hidden = list.children.length > 0;
       status.textContent = t(state === "open" ? "alerts.none" : "alerts.none.past");
     } catch (error) {
+      if (!newest()) return;
       status.hidden = false;
       status.textContent = wordsFor(codeOf(error));
     }

@@ -107,7 +107,7 @@ export function callRoom(session, options) {
   });
   session.addEventListener("trouble", (event) => {
     const code = /** @type {CustomEvent} */ (event).detail;
-    if (code !== "offline" || !session.ways.straight) stage.say(wordsFor(code)); // it is said already, and stays
+    if (code !== "offline" || !connected) stage.say(wordsFor(code)); // it is said already, and stays
   });
   session.addEventListener("link", (event) => linked(/** @type {CustomEvent} */ (event).detail !== "lost"));
   session.addEventListener("straight", () => linked(session.socket.connected));

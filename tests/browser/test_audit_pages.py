@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from telehealth.audit import offline_verifier
 from tests.browser.clinic import Booked, Clinic
@@ -70,6 +70,23 @@ def test_the_log_is_filtered_told_and_reported(at: Clinic, visited: Booked, lang
     page.wait_for_selector("article:not([hidden])")
     look("audit-disclosures", who)
     assert not look.violations, "\n".join(look.violations)
+
+
+def test_an_answer_that_was_overtaken_is_not_shown(at: Clinic, visited: Booked) -> None:
+    page, held = admin(at, "en").page, list[Route]()
+    page.route("**/api/v1/audit/entries?*", lambda route: route.continue_() if held else held.append(route))
+    page.goto(f"{at.house.url}/audit")
+    page.fill("input[name=visit]", visited.visit)
+    page.click("form button[type=submit]")
+    rows = page.locator("tbody tr")
+    expect(rows.filter(has_text=visited.visit).first).to_be_visible()
+    others = rows.filter(has_not_text=visited.visit)
+    expect(others).to_have_count(0)
+    with page.expect_response(lambda one: "visit=" not in one.url) as late:
+        held[0].continue_()
+    assert {entry["visit"] for entry in late.value.json()["items"]} != {visited.visit}
+    page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+    expect(others).to_have_count(0)
 
 
 @pytest.mark.parametrize("language", ["en", "ar"])

@@ -83,6 +83,27 @@ def test_a_dropped_line_is_taken_up_again_without_being_let_in_anew(at: Clinic) 
     expect(clinician.page.locator(".admit")).to_have_count(0)
 
 
+def test_a_report_nobody_asked_for_says_nothing_when_the_line_drops(at: Clinic) -> None:
+    patient = at.patient()
+    lines: list[WebSocketRoute] = []
+    unanswered: list[str] = []
+
+    def carry(line: WebSocketRoute) -> None:
+        server = line.connect_to_server()
+        lines.append(line)
+        line.on_message(
+            lambda message: unanswered.append(str(message)) if '["quality"' in str(message) else server.send(message)
+        )
+
+    patient.context.route_web_socket("**/socket.io/**", carry)
+    at.call(patient=patient)
+    while not unanswered:
+        patient.page.wait_for_timeout(100)
+    lines[-1].close()
+    expect(patient.page.locator(".call-tell")).to_contain_text("Connection lost")
+    expect(patient.page.locator(".call-tell")).to_be_empty(timeout=15_000)
+
+
 def test_a_yes_taken_back_while_the_line_is_down_counts_as_soon_as_it_is_back(at: Clinic) -> None:
     patient = at.patient()
     lines = carried(patient)
