@@ -95,7 +95,7 @@ export function callRoom(session, options) {
   let reason = null;
   let unseen = false;
   let missing = "";
-  let connected = "";
+  let apart = false;
   let later = "";
   session.addEventListener("asked", (event) => void asked(/** @type {CustomEvent} */ (event).detail));
   session.addEventListener("screenstop", () => { if (screen) void stopShare().then(() => stage.say(t("screen.stopped"))); });
@@ -107,7 +107,7 @@ export function callRoom(session, options) {
   });
   session.addEventListener("trouble", (event) => {
     const code = /** @type {CustomEvent} */ (event).detail;
-    if (code !== "offline" || !connected) stage.say(wordsFor(code)); // it is said already, and stays
+    if (code !== "offline" || !apart) stage.say(wordsFor(code)); // it is said already, and stays
   });
   session.addEventListener("link", (event) => linked(/** @type {CustomEvent} */ (event).detail !== "lost"));
   session.addEventListener("straight", () => linked(session.socket.connected));
@@ -118,9 +118,8 @@ export function callRoom(session, options) {
     const them = called((session.view && company(session.view)[0]) ?? null);
     if (up) later = "";
     const how = up ? straight && t("call.straight.them", { name: them }) : t(straight ? "call.straight" : "call.lost");
-    const words = [how, later].filter(Boolean).join(" ");
-    if (words || stage.tellPlace.textContent === connected) stage.say(words, true); // other words stay
-    connected = words;
+    apart = Boolean(how);
+    stage.stand("link", [how, later].filter(Boolean).join(" "));
   }
 
   session.addEventListener("view", () => {
@@ -131,7 +130,7 @@ export function callRoom(session, options) {
       missing = without.join();
       const names = company(view).filter((person) => without.includes(person.participant)).map(called).join(", ");
       const mine = without.includes(view.self.participant);
-      stage.say(mine ? t("call.without.me") : names && t("call.without", { name: names }), mine || names !== "");
+      stage.stand("without", mine ? t("call.without.me") : names && t("call.without", { name: names }));
     }
     if (open && open.request !== view.recording.request) open.over.abort();
     const why = fault(view.recording);
@@ -140,7 +139,7 @@ export function callRoom(session, options) {
     withdraw.hidden = !["starting", "recording", "paused"].includes(view.recording.state);
     if (Boolean(view.identity_open) !== unseen) {
       unseen = Boolean(view.identity_open);
-      stage.say(unseen ? t(view.self.role === "clinician" ? "identity.clinician" : "identity.patient") : "", true);
+      stage.stand("identity", unseen ? t(view.self.role === "clinician" ? "identity.clinician" : "identity.patient") : "");
     }
     if (view.recording.reason !== reason) {
       reason = view.recording.reason;

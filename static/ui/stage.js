@@ -30,6 +30,10 @@ export class Stage {
     this.selfLabel = h("p", { class: "who" });
     this.absent = h("div", { class: "absent" });
     this.tellPlace = h("div", { class: "call-tell", role: "status", "aria-live": "polite" });
+    /** @type {Map<string, string>} */
+    this.standing = new Map();
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.saying = undefined;
     this.frame = h("div", { class: "sharing-frame", hidden: true });
     this.note = h("div", { class: "sharing-note", hidden: true, role: "status" }, t("screen.running"),
       h("button", { class: "small", type: "button", id: "stop-share", onclick: options.onshare }, t("screen.stop")));
@@ -147,15 +151,23 @@ export class Stage {
     if (level <= 2 && before > 2) this.say(t("quality.weak"));
   }
 
-  /** A sentence on the stage for a while, or until the next. @param {string} text @param {boolean} [lasting] */
-  say(text, lasting = false) {
-    this.tellPlace.textContent = text;
+  /** A sentence on the stage for a while; then what stands there is seen again. @param {string} text */
+  say(text) {
     clearTimeout(this.saying);
-    if (!lasting) this.saying = setTimeout(() => { this.tellPlace.textContent = ""; }, 6000);
+    this.saying = text ? setTimeout(() => this.say(""), 6000) : undefined;
+    this.tellPlace.textContent = text || [...this.standing.values()].filter(Boolean).join(" ");
+  }
+
+  /** A sentence that stands on the stage until it is taken back. @param {"link" | "without" | "identity"} about @param {string} text */
+  stand(about, text) {
+    if ((this.standing.get(about) ?? "") === text) return;
+    this.standing.set(about, text);
+    if (text || !this.saying) this.say("");
   }
 
   close() {
     clearInterval(this.timer);
+    clearTimeout(this.saying);
     this.people.close();
   }
 }

@@ -104,6 +104,30 @@ def test_a_report_nobody_asked_for_says_nothing_when_the_line_drops(at: Clinic) 
     expect(patient.page.locator(".call-tell")).to_be_empty(timeout=15_000)
 
 
+def test_what_stands_on_the_stage_is_seen_again_after_what_is_said_for_a_while(at: Clinic) -> None:
+    patient = at.patient()
+    lines: list[WebSocketRoute] = []
+
+    def carry(line: WebSocketRoute) -> None:
+        lines.append(line)
+        if len(lines) == 1:
+            line.connect_to_server()
+        else:
+            line.close()
+
+    patient.context.route_web_socket("**/socket.io/**", carry)
+    clinician, patient = at.call(patient=patient)
+    clinician.sees()
+    lines[0].close()
+    told = patient.page.locator(".call-tell")
+    expect(told).to_contain_text("Connection lost")
+    clinician.page.click("#chat")
+    clinician.page.fill("#chat-text", "Can you hear me?")
+    clinician.page.keyboard.press("Enter")
+    expect(told).to_have_text("New message")
+    expect(told).to_contain_text("Connection lost", timeout=10_000)
+
+
 def test_a_yes_taken_back_while_the_line_is_down_counts_as_soon_as_it_is_back(at: Clinic) -> None:
     patient = at.patient()
     lines = carried(patient)
