@@ -71,20 +71,22 @@ async def test_captures_and_what_is_being_sealed_stay_here(clinic: Clinic) -> No
     await sent(clinic, recording)
 
 
-async def test_while_the_store_is_down_recording_and_playing_go_on_and_nothing_is_lost(clinic: Clinic) -> None:
+async def test_while_the_store_is_down_for_hours_recording_and_playing_go_on_and_nothing_is_lost(clinic: Clinic) -> None:
     assert isinstance(clinic.partner, Moto)
     assert clinic.bucket is not None
     up, clinic.bucket = clinic.bucket, replace(clinic.bucket, endpoint="http://127.0.0.1:9")
     clinic.patience = replace(QUICK, attempts=1)
     await clinic.restart()
-    recordings = [await clinic.recorded(0.2) for _ in range(2)]
-    for _ in range(4):
-        assert not await clinic.uploader.round()
-        clinic.clock.move(seconds=ALARM_SECONDS / 2)
+    recordings = []
+    for _ in range(6):  # hours
+        recordings.append(await clinic.recorded(0.1))
+        for _ in range(8):
+            assert not await clinic.uploader.round()
+            clinic.clock.move(seconds=ALARM_SECONDS / 2)
     figures = clinic.uploader.figures
-    assert (figures.shipped, figures.failures, figures.trouble) == (0, 4, "vault_unreachable")
-    assert figures.alarms == 1
-    assert figures.waiting == 4
+    assert (figures.shipped, figures.failures, figures.trouble) == (0, 48, "vault_unreachable")
+    assert figures.alarms == 23
+    assert figures.waiting == 12
     for recording in recordings:
         assert await clinic.whole(recording)
     clinic.bucket, clinic.patience = up, QUICK
