@@ -23,8 +23,11 @@ window.RTCPeerConnection = class extends RTCPeerConnection {
   addIceCandidate(candidate) { window.told.push(candidate?.candidate ?? ""); return super.addIceCandidate(candidate); }
 };"""
 
+# A machine that holds its breath for two seconds has ICE restarted; that is an offer of its own.
 COUNT_OFFERS = """window.offered = 0;
+window.restarted = 0;
 window.RTCPeerConnection = class extends RTCPeerConnection {
+  restartIce() { window.restarted += 1; super.restartIce(); }
   setLocalDescription(...given) { window.offered += 1; return super.setLocalDescription(...given); }
 };"""
 
@@ -64,4 +67,5 @@ def test_who_comes_and_goes_and_shares_costs_the_others_no_offer(at: Clinic) -> 
     guest.page.click("#leave")
     for who in (clinician, patient):
         expect(who.page.locator(".tile")).to_have_count(1)
-        assert who.page.evaluate("() => window.offered") == 1
+        offered, restarted = who.page.evaluate("() => [window.offered, window.restarted]")
+        assert 1 <= offered <= 1 + restarted
