@@ -71,7 +71,7 @@ async def test_captures_and_what_is_being_sealed_stay_here(clinic: Clinic) -> No
     await sent(clinic, recording)
 
 
-async def test_while_the_store_is_down_for_hours_recording_and_playing_go_on_and_nothing_is_lost(clinic: Clinic) -> None:
+async def test_a_store_that_is_down_for_hours_holds_up_no_recording_and_loses_nothing(clinic: Clinic) -> None:
     assert isinstance(clinic.partner, Moto)
     assert clinic.bucket is not None
     up, clinic.bucket = clinic.bucket, replace(clinic.bucket, endpoint="http://127.0.0.1:9")
