@@ -4,6 +4,8 @@ import asyncio
 import os
 import resource
 import shutil
+import signal
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,7 @@ from benchmarks.media_janus import Janus
 from benchmarks.pipe import Partner
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_PATIENCE = 30.0  # seconds for one tape
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +117,21 @@ def _post_process(tapes: list[Path]) -> float | None:
     for tape in tapes:
         made = tape.with_suffix(".opus" if "audio" in tape.name else ".webm")
         pid = os.posix_spawn(tool, [tool, str(tape), str(made)], os.environ, file_actions=_silence())
-        os.waitpid(pid, 0)
+        _wait(pid)
         made.unlink()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def _wait(pid: int) -> None:
+    """Until it ends; janus-pp-rec, its work done, may wait for its own logging thread for ever, and is killed then."""
+    until = time.monotonic() + _PATIENCE
+    while os.waitpid(pid, os.WNOHANG) == (0, 0):
+        if time.monotonic() > until:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            return
+        time.sleep(0.005)
 
 
 def _silence() -> list[tuple[int, int, str, int, int]]:
