@@ -14,9 +14,12 @@ from signaling.presence import Sockets
 from telehealth.access.facts import Policy
 from telehealth.base import Base
 from telehealth.config import read_secret
+from telehealth.errors import Refusal
+from telehealth.log import get_logger
 from telehealth.nodes.registry import BEAT, LEASE, Registry
 from telehealth.visits.chores import Chores
 
+log = get_logger(__name__)
 # What every server does for itself: its own log, its own sockets and keyring. All else only the one that leads does.
 OWN = frozenset({"anchors", "alerts", "media figures", "drain", "sessions"})
 Work = tuple[str, Coroutine[Any, Any, None]]
@@ -83,7 +86,7 @@ class Noding:
             ("node beats", self._beats()),
             ("node lines", self.lines.run()),
             ("node checks", self.together.run()),
-            ("node keys", self._refresh()),
+            ("node keys", self.refresh()),
             ("node drain", self._drain()),
         ]
 
@@ -110,10 +113,18 @@ class Noding:
                 await self.live.hand_over()
             await asyncio.sleep(_DRAIN_SECONDS)
 
-    async def _refresh(self) -> None:
+    async def refresh(self, every: float = _REFRESH_SECONDS) -> None:
+        """Look for wrapping keys that another server began; a key service that is away is asked again."""
         while True:
-            await asyncio.sleep(_REFRESH_SECONDS)
-            await self.base.keyring.refresh()
+            await asyncio.sleep(every)
+            try:
+                await self.base.keyring.refresh()
+            except Refusal as refusal:
+                log.warning("node.keys_not_seen", code=refusal.code)
+            except (
+                Exception
+            ):  # the promise: a key folder or a network that fails ends neither this worker nor the server
+                log.error("node.keys_not_seen", code="keys_not_seen", exc_info=True)
 
     def measure(self, gauge: Callable[[str, str, Callable[[], float]], None]) -> None:
         """Figures for the scrape."""

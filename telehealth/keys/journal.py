@@ -1,6 +1,7 @@
 """What the key store was about to do, and which shares it destroyed. All of it blocks: call it in a thread.
 
-`journal` is a JSON list of steps, there only while a change is under way. `destroyed.jsonl` has one line for each
+`journal` is a JSON list of steps, there only while a change is under way; before its first old key is told to die it
+becomes an object with that list as `ending`, and the change only goes forward. `destroyed.jsonl` has one line for each
 bucket that lost shares for good; an empty or torn line in it means nothing. Both lie in every place of the key store:
 written to all in order, read from whichever has them, so that one lost disk loses neither.
 """
@@ -43,7 +44,16 @@ class Ended(BaseModel):
     at: datetime.datetime
 
 
+class Ending(BaseModel):
+    """All new generations are read back; any of the old keys may be gone, or go whenever the provider gets to it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ending: tuple[Step, ...]
+
+
 _STEPS = TypeAdapter(tuple[Step, ...])
+_UNDER_WAY = TypeAdapter[tuple[Step, ...] | Ending](tuple[Step, ...] | Ending)
 
 
 class Journal:
@@ -57,12 +67,25 @@ class Journal:
         for path in self._under_way:
             disk.write(path, _STEPS.dump_json(steps))
 
-    def under_way(self) -> tuple[Step, ...]:
-        """The steps of a change that did not finish. Raises ValidationError when the journal was tampered with."""
+    def end(self, steps: tuple[Step, ...]) -> None:
+        """From here the change only goes forward."""
         for path in self._under_way:
-            if path.exists():
-                return _STEPS.validate_json(path.read_bytes())
-        return ()
+            disk.write(path, Ending(ending=steps).model_dump_json().encode())
+
+    def under_way(self) -> tuple[tuple[Step, ...], bool]:
+        """The steps of a change that did not finish, and whether they only go forward; one place's word is enough.
+
+        Raises ValidationError when the journal was tampered with.
+        """
+        steps: tuple[Step, ...] = ()
+        for path in self._under_way:
+            if not path.exists():
+                continue
+            found = _UNDER_WAY.validate_json(path.read_bytes())
+            if isinstance(found, Ending):
+                return found.ending, True
+            steps = steps or found
+        return steps, False
 
     def record(self, step: Step, at: datetime.datetime) -> None:
         """Keep that this step's shares are gone; more than once is no error."""

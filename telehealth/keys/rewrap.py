@@ -84,14 +84,16 @@ class Turnover:
         gauge("keys_rewrapped", "Shares it moved", lambda: float(self.progress.done))
         gauge("keys_unreadable", "Shares it could not open", lambda: float(self.progress.unreadable))
 
-    async def run(self) -> None:
+    async def run(self, every: float = LOOK_SECONDS) -> None:
         """Once an hour: rotate when it is due, re-wrap what is left on old keys, retire what may end."""
         while True:
             try:
                 await self.look()
             except Refusal as refusal:  # the service may be away for hours; the present key goes on serving
                 log.error("keys.turnover_put_off", code=refusal.code)
-            await asyncio.sleep(LOOK_SECONDS)
+            except Exception:  # the promise: a database or a disk that fails ends neither this worker nor the server
+                log.error("keys.turnover_failed", code="keys_turnover_failed", exc_info=True)
+            await asyncio.sleep(every)
 
     async def look(self) -> None:
         """What `run` does each time. Raises KeyServiceUnavailable, LogUnavailable."""

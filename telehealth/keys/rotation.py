@@ -1,8 +1,9 @@
 """Taking shares out of buckets so that older copies of those buckets die, and finishing what a kill interrupted.
 
-Order of one change, over all its buckets: journal → new generations written and read back → old epoch keys destroyed →
-proved dead → recorded → old bytes dropped → journal cleared. Up to an old key's destruction a step is rolled back, from
-then on forward, each bucket for itself: the old generation holds all the new one holds.
+Order of one change, over all its buckets: journal → new generations written and read back → journal says `ending` → old
+epoch keys destroyed → proved dead → recorded → old bytes dropped → journal cleared. Up to `ending` a change is rolled
+back: the old generations hold all that the new ones hold. From then on it only goes forward: a destruction whose answer
+was lost may take effect whenever the provider gets to it, so an old key that still opens proves nothing.
 """
 
 import asyncio
@@ -50,6 +51,7 @@ class Rotation:
         steps = tuple(self._step(bucket, drops[bucket.header.bucket], destroys) for bucket in opened)
         await asyncio.to_thread(self._journal.begin, steps)
         fresh = [await self._renew(bucket, step) for bucket, step in zip(opened, steps, strict=True)]
+        await asyncio.to_thread(self._journal.end, steps)
         for bucket in opened:
             await self._generations.end(bucket.header)
         await self._forget(steps)
@@ -61,10 +63,10 @@ class Rotation:
     async def resolve(self) -> Index:
         """Finish or undo the change under way and read the index anew. Raises KeyStoreDamaged."""
         await asyncio.to_thread(self._shelf.clear_torn)
-        steps = await asyncio.to_thread(self._journal.under_way)
+        steps, is_ending = await asyncio.to_thread(self._journal.under_way)
         if steps:
             headers = await asyncio.to_thread(self._shelf.headers)
-            done = [step for step in steps if await self._went_forward(step, headers)]
+            done = [step for step in steps if await self._went_forward(step, headers, is_ending)]
             await self._forget(tuple(done))
             log.warning("keys.change_resolved", count=len(steps), outcome=f"{len(done)} finished")
         index = Index(await self._alive())
@@ -116,11 +118,11 @@ class Rotation:
                 await self._generations.drop(step.old_name)
         await asyncio.to_thread(self._journal.clear)
 
-    async def _went_forward(self, step: Step, headers: Mapping[str, Header]) -> bool:
+    async def _went_forward(self, step: Step, headers: Mapping[str, Header], is_ending: bool) -> bool:
         """Whether the step now counts as done; one that does not was undone."""
         old, new = headers.get(step.old_name), headers.get(step.new_name)
         renewed = await self._readable(new)
-        if step.old is not None and await self._provider.exists(step.old):
+        if step.old is not None and not is_ending and await self._provider.exists(step.old):
             if await self._readable(old) is None:
                 raise KeyStoreDamaged
             await self._undo(step)
@@ -134,6 +136,8 @@ class Rotation:
             raise KeyStoreDamaged
         if old is not None:
             await self._generations.end(old)
+        elif step.old is not None:
+            await self._provider.destroy(step.old)  # its bytes are gone already
         return True
 
     async def _undo(self, step: Step) -> None:

@@ -151,6 +151,8 @@ class Registers:
                 await self.remind()
             except Refusal as refusal:
                 log.warning("registers.remind_refused", code=refusal.code)
+            except Exception:  # the promise: a database that fails ends neither this worker nor the server
+                log.error("registers.remind_failed", code="registers_remind_failed", exc_info=True)
             await asyncio.sleep(REST_SECONDS)
 
     def _today(self) -> date:

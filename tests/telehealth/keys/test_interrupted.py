@@ -10,9 +10,11 @@ import pytest
 
 from telehealth.keys.bucket import parse_header
 from telehealth.keys.file import FileProvider
+from telehealth.keys.journal import Journal, Step
 from telehealth.keys.keystore import KeyStore
 from telehealth.keys.provider import KeyDestroyed, KeyServiceUnavailable
 from telehealth.keys.shelf import survey
+from telehealth.secret import Secret
 
 from .conftest import DAY, House, Plug, Power
 
@@ -88,12 +90,14 @@ async def likeness(model: House, folder: Path) -> House:
 
 
 def held_on_disk(house: House) -> set[str]:
-    """Files whose share lies in a hold bucket that opens."""
+    """Files whose share lies in a hold bucket that opens, and that no change is past keeping."""
     found: set[str] = set()
+    steps, is_ending = Journal(house.folder / "store").under_way()
+    ending = {step.old for step in steps if is_ending}
     for path in (house.folder / "store").glob("*.bucket"):
         header, _ = parse_header(path.read_bytes())
         key_file = house.folder / "provider" / f"{header.epoch}.key"
-        if header.held and key_file.exists() and key_file.read_bytes().strip(b"\0"):
+        if header.held and header.epoch not in ending and key_file.exists() and key_file.read_bytes().strip(b"\0"):
             found.update(header.files)
     return found
 
@@ -165,9 +169,9 @@ async def test_pulling_the_plug_at_any_act_loses_and_revives_nothing(
         except (Power, KeyServiceUnavailable):
             finished = False
         plug.arm(None)
-        under_hold = held_on_disk(house)
+        under_hold = await asyncio.to_thread(held_on_disk, house)
         await house.restart()
-        assert under_hold <= held_on_disk(house)
+        assert under_hold <= await asyncio.to_thread(held_on_disk, house)
         await check(house, act)
         if act == "destroy":
             await dead_in_copy(house, model.folder / "store", tmp_path / f"copy-{n}")
@@ -216,12 +220,64 @@ async def test_a_key_service_that_drops_at_any_call_while_we_go_on_loses_and_rev
     assert n > 4
 
 
+class LateDestroy(FileProvider):
+    """The real provider behind a line that loses the answer to the first destruction, which then takes its time."""
+
+    late: str | None = None
+
+    async def destroy(self, key_name: str) -> None:
+        if self.late is None:
+            self.late = key_name
+            raise KeyServiceUnavailable
+        await super().destroy(key_name)
+
+    async def land(self) -> None:
+        assert self.late is not None
+        await super().destroy(self.late)
+
+
+@pytest.mark.parametrize("meanwhile", [True, False], ids=["asked-meanwhile", "landed-first"])
+async def test_a_destruction_that_takes_effect_after_its_answer_was_lost_takes_no_neighbour_along(
+    meanwhile: bool, tmp_path: Path
+) -> None:
+    root = Secret(bytes(32))
+    provider = LateDestroy(tmp_path / "provider", root)
+    house = await House(tmp_path, root=root, make=lambda: provider).start()
+    await house.create("fil_a", "fil_b")
+    with pytest.raises(KeyServiceUnavailable):
+        await house.store.destroy(["fil_a"])
+    if meanwhile:
+        assert await house.opens("fil_b")
+    await provider.land()
+    assert await house.opens("fil_b")
+    await house.restart()
+    assert await house.opens("fil_b")
+    assert not await alive(house, "fil_a")
+    assert (await house.store.destroy(["fil_a"])).file_ids == ("fil_a",)
+    await tidy(house)
+    await house.close()
+
+
+def test_a_journal_that_says_ending_in_one_place_of_two_goes_forward(tmp_path: Path) -> None:
+    step = Step(bucket="bkt_1", old="epoch-a", new="epoch-b", leaves=("fil_a",), destroys=True)
+    for place in ("one", "two"):
+        (tmp_path / place).mkdir()
+    both = Journal(tmp_path / "one", tmp_path / "two")
+    assert both.under_way() == ((), False)
+    both.begin((step,))
+    assert both.under_way() == ((step,), False)
+    Journal(tmp_path / "two").end((step,))
+    assert both.under_way() == ((step,), True)
+    both.clear()
+    assert both.under_way() == ((), False)
+
+
 @pytest.fixture
 async def cut_off(tmp_path: Path, plug: Plug) -> AsyncIterator[House]:
     """A deletion of two buckets, cut off right after the first old key was destroyed."""
     house = await furnished(tmp_path, two_places=False)
     plug.arm(None)
-    plug.at = 6  # journal, one new generation and its key, then blank and remove of the first old key
+    plug.at = 7  # journal, one new generation and its key, journal again, blank and remove of the first old key
     with pytest.raises((Power, KeyServiceUnavailable)):
         await destroy(house)
     plug.arm(None)
