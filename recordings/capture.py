@@ -278,6 +278,11 @@ class Capture:
         return number
 
     async def _forget_unused(self) -> None:
+        """What fails here costs nothing else: sealing, or whoever abandons the recording, takes the rows that stay."""
         unused = [file for file in self._ready.values() if file]
         unused += [leg.unused for leg in self._legs if leg.unused]
-        await self._place.forget([file.row for file in unused])
+        try:
+            await self._place.forget([file.row for file in unused])
+        except Exception as fault:  # noqa: BLE001  # logged; how the capture ended must be told whatever fails here
+            code = fault.code if isinstance(fault, Refusal) else type(fault).__name__
+            _log.warning("capture.unused_not_forgotten", recording=self._place.recording_id, code=code)

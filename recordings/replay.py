@@ -10,6 +10,7 @@ from recordings.vault.store import Vault, VaultMissing
 from telehealth.secret import Secret
 
 CHUNK = 524_288
+NOTHING = Prefix(0, 0, 0, False)
 
 Consume = Callable[[bytes], None]
 Drain = Callable[[], Awaitable[None]]
@@ -32,7 +33,7 @@ async def replay(vault: Vault, row: KeyedFile, dek: Secret[bytes], consume: Cons
             offset += len(chunk)
             await drain()
     except VaultMissing:
-        return Prefix(0, 0, 0, False)
+        return NOTHING
     except (MalformedEnvelope, WrongKey):  # the header; anything later only ends the prefix
         return Prefix(0, 0, await vault.size(row.name), False)
     return stream.finish()

@@ -15,10 +15,12 @@ from recordings.part import NewFile, Place
 from recordings.partners import FileKind, FinishedFile, KeyedFile
 from recordings.refusals import CaptureMissing
 from recordings.remux import Film, Plan, Weaver, lay_out
-from recordings.replay import replay
+from recordings.replay import NOTHING, replay
 from recordings.sealing import SealedWriter
 from recordings.survey import Survey
+from recordings.vault.store import VaultMissing
 from telehealth.clock import rfc3339
+from telehealth.keys.provider import KeyDestroyed
 from telehealth.secret import Secret
 
 TOOL = "telehealth 0.1.0"
@@ -76,7 +78,7 @@ class _Voice:
 async def seal(order: SealOrder, place: Place) -> Sealed:
     """Seal a recording; with the ledger's word on the manifest it is sealed, then the capture files are destroyed.
 
-    Raises CaptureMissing, with nothing destroyed, where nothing is left of a file that was acknowledged.
+    Raises CaptureMissing, with nothing destroyed, where nothing of a file that was acknowledged opens.
     Can be killed anywhere: `recover` forgets what is half done and begins again, or finishes the destruction.
     """
     cut = None if order.cut is None else micros(order.cut)
@@ -106,11 +108,13 @@ async def _listen(order: SealOrder, person: Person, place: Place, cut: int | Non
     sources: list[Source] = []
     for file in sorted(own, key=lambda file: file.row.part):
         row = file.row
-        dek = await place.keys.open(row.file_id, wrapped_share=row.wrapped_share, wrapping_key=row.wrapping_key)
-        prefix = await replay(place.vault, row, dek, survey.consume)
-        if file.acknowledged and not prefix.segments and not prefix.discarded:
-            raise CaptureMissing  # a folder that is away, it may be: the keys stay
-        files.append((file, dek))
+        dek = await _key(file, place)
+        prefix = NOTHING
+        if dek is not None:
+            prefix = await replay(place.vault, row, dek, survey.consume)
+            files.append((file, dek))
+        if file.acknowledged and not prefix.segments:
+            raise CaptureMissing  # a folder that is away, it may be, or damage that a backup mends: the keys stay
         sources.append(
             Source(
                 file_id=row.file_id,
@@ -123,6 +127,25 @@ async def _listen(order: SealOrder, person: Person, place: Place, cut: int | Non
             )
         )
     return _Voice(person, files, survey, tuple(sources))
+
+
+async def _key(file: CaptureFile, place: Place) -> Secret[bytes] | None:
+    """A capture file's key; None where it was destroyed unused and a fault came before its row was."""
+    row = file.row
+    try:
+        return await place.keys.open(row.file_id, wrapped_share=row.wrapped_share, wrapping_key=row.wrapping_key)
+    except KeyDestroyed:
+        if file.acknowledged or await _exists(row, place):
+            raise
+        return None
+
+
+async def _exists(row: KeyedFile, place: Place) -> bool:
+    try:
+        await place.vault.size(row.name)
+    except VaultMissing:
+        return False
+    return True
 
 
 async def _seal_track(voice: _Voice, plan: Plan, film: Film, place: Place) -> Track:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import ClassVar
 
 from recordings import framelog
@@ -11,6 +12,7 @@ from telehealth.frames import EncodedFrame, TrackKind
 
 QUEUE_OCTETS = 8 * 1_048_576  # about 25 s of one participant at 2.5 Mbit/s
 SEGMENT_OCTETS = 1_048_576
+_MOST_LOST = 2**32 - 1
 
 
 class RecorderTooSlow(Refusal):
@@ -29,11 +31,35 @@ class Batch:
     frames: int
 
 
+@dataclass(slots=True)
+class _Allowance:
+    """So many a second on average, and at once. Used up, nothing passes until half of it is there again."""
+
+    rate: float
+    most: float
+    left: float = 0.0
+    latest: float = -inf
+    spent: bool = False
+
+    def passes(self, moment: float) -> bool:
+        """Whether one more may come at this steady moment."""
+        if moment > self.latest:
+            self.left = min(self.most, self.left + (moment - self.latest) * self.rate)
+            self.latest = moment
+        self.spent = self.left < (self.most / 2 if self.spent else 1)
+        if not self.spent:
+            self.left -= 1
+        return not self.spent
+
+
 class TrackCapture:
     """A FrameSink for one leg of one participant. All calls come on the event loop.
 
     Full means: frames are dropped until half the line is stored, the fault is reported once, the gap is noted in
     the file, and video goes on with the next key frame.
+
+    A flood costs its own kind alone: what goes beyond twice that which browsers send at most (60 pictures and 100
+    packets of sound a second; five seconds of them may come at once) is counted as lost.
     """
 
     def __init__(
@@ -57,6 +83,9 @@ class TrackCapture:
         self._needs_key = True
         self._gap: tuple[float, str] | None = None
         self._reports: dict[TrackKind, bytes] = {}
+        self._losses: dict[TrackKind, int] = {"audio": 0, "video": 0}
+        self._allowances: dict[TrackKind, _Allowance] = {"audio": _Allowance(200, 500), "video": _Allowance(120, 300)}
+        self._reporting = _Allowance(20, 100)
 
     @property
     def is_open(self) -> bool:
@@ -74,7 +103,9 @@ class TrackCapture:
 
     def frame(self, frame: EncodedFrame) -> None:
         kind, data, timestamp, key, arrived = frame
-        if not self._open or self._paused or (self._needs_key and kind == "video" and not key):
+        if not self._open or self._paused or not self._is_allowed(kind, arrived):
+            return
+        if self._needs_key and kind == "video" and not key:
             return
         if len(data) > framelog.MAX_PAYLOAD or not self._has_room(len(data)):
             self._overflow(arrived)
@@ -87,15 +118,17 @@ class TrackCapture:
         self._push(framelog.frame(kind, data, timestamp, key, arrived))
 
     def sender_report(self, kind: TrackKind, timestamp: int, ntp: int) -> None:
-        record = framelog.report(kind, timestamp, ntp, self._clock.steady())
+        now = self._clock.steady()
+        if not self._reporting.passes(now):
+            return
+        record = framelog.report(kind, timestamp, ntp, now)
         self._reports[kind] = record
         if self._open and self._has_room(len(record)):
             self._push(record)
 
     def lost(self, kind: TrackKind, packets: int) -> None:
-        record = framelog.loss(kind, min(packets, 2**32 - 1), self._clock.steady())
-        if self._open and not self._paused and self._has_room(len(record)):
-            self._push(record)
+        if self._open and not self._paused:
+            self._losses[kind] += packets
 
     def fell_behind(self, since: float) -> None:
         if self._open and not self._paused:
@@ -121,9 +154,11 @@ class TrackCapture:
         self._open = False
         self._line.clear()
         self._octets = self._frames = 0
+        self._losses = {"audio": 0, "video": 0}
 
     def take(self) -> Batch:
-        """Hand out everything in the line as segments of whole records."""
+        """Hand out everything in the line as segments of whole records, and how much was lost meanwhile."""
+        self._note_losses()
         segments: list[bytes] = []
         group: list[bytes] = []
         size = 0
@@ -139,6 +174,24 @@ class TrackCapture:
         self._line.clear()
         self._octets = self._frames = 0
         return batch
+
+    def _is_allowed(self, kind: TrackKind, arrived: float) -> bool:
+        """Whether the frame may be one more; else it counts as lost, and video goes on with a key frame."""
+        allowance = self._allowances[kind]
+        was_spent = allowance.spent
+        if not allowance.passes(arrived):
+            self._losses[kind] += 1
+            self._needs_key = self._needs_key or kind == "video"
+            return False
+        if was_spent and kind == "video":
+            self._ask_key()
+        return True
+
+    def _note_losses(self) -> None:
+        for kind, packets in self._losses.items():
+            if packets:
+                self._push(framelog.loss(kind, min(packets, _MOST_LOST), self._clock.steady()))
+                self._losses[kind] = 0
 
     def _has_room(self, octets: int) -> bool:
         if self._overflowing and self._octets > self._limit // 2:

@@ -20,6 +20,7 @@ _CLUSTER_HEAD = struct.Struct(">IQBBI")  # Cluster, its size, Timestamp, its siz
 _CLUSTER_OWN = 6
 _LONGEST, _EARLIEST = 5_000, -30_000  # milliseconds of a frame in its cluster
 _LARGEST = 4 * 1_048_576  # octets of a cluster
+_APART = 500  # milliseconds between places to be sought, at least: a sender may say key frame as often as it likes
 _TICK = 1_000_000  # nanoseconds: times are milliseconds
 _PRE_ROLL = 80_000_000  # nanoseconds that Opus needs to converge (RFC 7845 §4.6)
 _OPUS_HEAD = struct.pack(
@@ -30,7 +31,7 @@ _APP = b"telehealth"
 
 
 class SealDiffered(Refusal):
-    """The frames read for writing are not those that were laid out; nothing was sealed."""
+    """The frames read for writing are not those that were laid out, or do not fit into a file; nothing was sealed."""
 
     code: ClassVar[str] = "seal_differed"
     reason = Reason.UNAVAILABLE
@@ -64,18 +65,22 @@ class Cluster(NamedTuple):
 class Layout:
     """Takes the frames in the order in which they will be written; then says how the file begins and how long it is.
 
-    A cluster begins with every key frame, after 5 s and after 4 MiB. Cues point at key frames, or where there is
-    sound alone at every cluster.
+    A cluster begins with a key frame 500 ms or more after the last such cluster, after 5 s and after 4 MiB. Cues point
+    at those key frames, or where there is sound alone at every cluster. `sought`: the moment of the latest of them.
     """
 
     sound: bool
     picture: tuple[int, int] | None
     clusters: list[Cluster] = field(default_factory=list)
+    sought: int = -_APART
 
     def add(self, number: int, moment: int, octets: int, seek: bool) -> None:
         """Frame `number` of `octets`, at `moment` (milliseconds); `seek`: a key frame of a picture."""
         taken = BLOCK.size + octets
-        if self.clusters and not seek:
+        seek = seek and moment - self.sought >= _APART
+        if seek:
+            self.sought = moment
+        elif self.clusters:
             first, begin, size, is_sought = self.clusters[-1]
             if _EARLIEST < moment - begin < _LONGEST and size + taken <= _LARGEST:
                 self.clusters[-1] = Cluster(first, begin, size + taken, is_sought)
@@ -155,7 +160,10 @@ def _leaf(ident: int, content: bytes) -> bytes:
 
 
 def _master(ident: int, *parts: bytes) -> bytes:
+    """Raises SealDiffered for a content whose size does not fit: all ones would mean that it is unknown."""
     content = b"".join(parts)
+    if len(content) >= _SIZE4 - 1:
+        raise SealDiffered
     return _id(ident) + (_SIZE4 | len(content)).to_bytes(4, "big") + content
 
 

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -54,9 +55,11 @@ class DiskVault:
         await self._run(self._rename, self._path(old), self._path(new))
 
     async def delete(self, name: str) -> None:
-        await self._run(self._delete, self._path(name))
+        with suppress(VaultMissing):
+            await self._run(self._delete, self._path(name))
 
     async def list(self) -> list[str]:
+        self._is_ready = False
         return await self._run(lambda: sorted(name for name in os.listdir(self._folder) if name != MARKER))
 
     async def free_bytes(self) -> int:
@@ -75,11 +78,19 @@ class DiskVault:
 
     def _in_folder(self, work: Callable[..., T], *args: object) -> T:
         if not self._is_ready:
-            if self._home is not None:
-                self._home.check()
+            self._check_home()
             private_folder(self._folder)
             self._is_ready = True
-        return work(*args)
+        try:
+            return work(*args)
+        except FileNotFoundError:
+            self._check_home()
+            raise
+
+    def _check_home(self) -> None:
+        """Before anybody believes that a file is not there: an unmounted folder looks empty. Raises VaultAway."""
+        if self._home is not None:
+            self._home.check()
 
     def _create(self, path: Path) -> int:
         handle = self._files.create(path)
@@ -95,10 +106,7 @@ class DiskVault:
         self._files.sync_folder(self._folder)
 
     def _delete(self, path: Path) -> None:
-        try:
-            self._files.unlink(path)
-        except FileNotFoundError:
-            return
+        self._files.unlink(path)
         self._files.sync_folder(self._folder)
 
 

@@ -11,6 +11,7 @@ from recordings.partners import FileKind, FinishedFile, KeyedFile
 from recordings.recover import Kept
 from recordings.vault.files import SystemFiles
 from telehealth.errors import Unavailable
+from telehealth.keys.provider import KeyDestroyed
 from telehealth.secret import Secret
 
 START = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
@@ -51,8 +52,10 @@ class MemoryKeys:
         return MadeKey(self.deks[file_id], b"share of " + file_id.encode(), "wk1", f"{day}-{retention_class}")
 
     async def open(self, file_id: str, *, wrapped_share: bytes, wrapping_key: str) -> Secret[bytes]:
-        if self.denied or file_id not in self.deks:
+        if self.denied:
             raise Unavailable
+        if file_id not in self.deks:
+            raise KeyDestroyed
         return self.deks[file_id]
 
     async def destroy(self, file_ids: Sequence[str]) -> object:

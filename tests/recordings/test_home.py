@@ -7,6 +7,7 @@ import pytest
 
 from recordings.vault.disk import DiskVault
 from recordings.vault.home import MARKER, Home, VaultAway
+from recordings.vault.store import VaultMissing
 from telehealth.ids import Kind, new_id
 
 
@@ -78,4 +79,25 @@ async def test_a_vault_that_is_away_does_nothing_and_works_once_it_is_back(home:
     (tmp_path / "vault").rmdir()
     (tmp_path / "unmounted").rename(tmp_path / "vault")
     assert await vault.list() == [name]
+    await vault.close()
+
+
+@pytest.mark.parametrize("leaves_a_folder", [True, False])
+async def test_a_file_of_a_vault_that_went_away_while_it_ran_is_neither_gone_nor_deleted(
+    home: Home, tmp_path: Path, leaves_a_folder: bool
+) -> None:
+    assert await asyncio.to_thread(home.settle, [])
+    vault = DiskVault(tmp_path / "vault", home=home)
+    name = f"{new_id(Kind.FILE)}.sealed"
+    await (await vault.create(name)).close()
+    await vault.delete(f"{new_id(Kind.FILE)}.sealing")
+    with pytest.raises(VaultMissing):
+        await vault.size(f"{new_id(Kind.FILE)}.sealed")
+    (tmp_path / "vault").rename(tmp_path / "unmounted")
+    if leaves_a_folder:
+        (tmp_path / "vault").mkdir()
+    for act in (vault.delete(name), vault.read(name, 0, 1), vault.reader(name), vault.size(name), vault.list()):
+        with pytest.raises(VaultAway):
+            await act
+    assert (tmp_path / "vault").exists() == leaves_a_folder
     await vault.close()

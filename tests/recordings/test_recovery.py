@@ -13,6 +13,7 @@ from recordings.refusals import CaptureMissing
 from recordings.seal import Sealed
 from recordings.vault.disk import DiskVault
 from telehealth.errors import Unavailable
+from telehealth.keys.provider import KeyDestroyed
 
 
 class Killed(BaseException):
@@ -85,6 +86,7 @@ async def test_a_header_torn_by_a_power_cut_leaves_an_empty_recording(studio: St
     left = await crashed(studio)
     (path,) = left.folder.iterdir()
     path.write_bytes(bytes(500))
+    left.ledger.progress.clear()  # nothing is acknowledged before the header is durable
     sealed = await recover(left.order(None, interrupted=True), left.ledger.kept(), left.place)
     assert isinstance(sealed, Sealed)
     assert sealed.manifest.tracks == ()
@@ -164,4 +166,67 @@ async def test_a_folder_of_recordings_that_is_away_costs_no_key(studio: Studio) 
     sealed = await recover(left.order(None, interrupted=True), left.ledger.kept(), left.place)
     assert isinstance(sealed, Sealed)
     assert len(watch(left.webm(sealed, left.patient)).pictures) == 60
+    await left.vault.close()
+
+
+@pytest.mark.parametrize("octet", [72, 140], ids=["header", "first segment"])
+async def test_a_capture_that_was_acknowledged_and_does_not_open_costs_no_key(studio: Studio, octet: int) -> None:
+    left = await crashed(studio)
+    (path,) = left.folder.iterdir()
+    left.ledger.progress[path.stem] = (2, 2000)
+    keys, sound = dict(left.keys.deks), path.read_bytes()
+    path.write_bytes(sound[:octet] + bytes([sound[octet] ^ 1]) + sound[octet + 1 :])
+    with pytest.raises(CaptureMissing):
+        await recover(left.order(None, interrupted=True), left.ledger.kept(), left.place)
+    assert left.keys.deks == keys
+    assert list(left.on_disk()) == [path.name]
+    path.write_bytes(sound)
+    assert isinstance(await recover(left.order(None, interrupted=True), left.ledger.kept(), left.place), Sealed)
+    await left.vault.close()
+
+
+@pytest.mark.parametrize("act", ["vault.delete", "ledger.gone"])
+async def test_whoever_never_sent_a_frame_does_not_keep_the_other_from_being_sealed(studio: Studio, act: str) -> None:
+    capture = await studio.start()
+    studio.play((capture.sink(studio.patient), leg(Sender(), 1000.0, audio=tone(440, 100))))
+    await studio.until(stored=1)
+    partner = getattr(studio, act.partition(".")[0])
+
+    async def away(_name: str) -> None:
+        raise RuntimeError
+
+    setattr(partner, act.partition(".")[2], away)
+    capture.discard_after(studio.clock.steady())
+    result = await capture.stop("withdrawn")
+    delattr(partner, act.partition(".")[2])
+    assert result.cut == studio.clock.steady(), "what failed afterwards takes nothing of the withdrawal away"
+    assert len(studio.ledger.rows) == 2
+    sealed = await recover(studio.order(result), studio.ledger.kept(), studio.place)
+    assert isinstance(sealed, Sealed)
+    assert [track.participant_id for track in sealed.manifest.tracks] == [studio.patient]
+    assert sealed.manifest.tracks[0].audio_frames == 100
+    assert studio.ledger.kinds() == [FileKind.MANIFEST, FileKind.TRACK]
+
+
+async def test_a_recording_that_was_being_abandoned_is_sealed_empty(studio: Studio) -> None:
+    capture = await studio.start()
+    left = studio.ledger.kept()
+    await studio.keys.destroy(list(studio.ledger.rows))  # killed before the rows went
+    sealed = await recover(studio.order(None, interrupted=True), left, studio.place)
+    assert isinstance(sealed, Sealed)
+    assert (sealed.manifest.tracks, studio.ledger.kinds()) == ((), [FileKind.MANIFEST])
+    await capture.stop("asked")
+
+
+@pytest.mark.parametrize("acknowledged", [False, True])
+async def test_a_capture_that_lost_its_key_is_no_empty_one(studio: Studio, acknowledged: bool) -> None:
+    left = await crashed(studio)
+    (path,) = left.folder.iterdir()
+    if acknowledged:
+        left.ledger.progress[path.stem] = (1, 100)
+        path.unlink()
+    del left.keys.deks[path.stem]
+    with pytest.raises(KeyDestroyed):
+        await recover(left.order(None, interrupted=True), left.ledger.kept(), left.place)
+    assert FileKind.MANIFEST not in left.ledger.kinds()
     await left.vault.close()
