@@ -87,7 +87,7 @@ class Noding:
             ("node lines", self.lines.run()),
             ("node checks", self.together.run()),
             ("node keys", self.refresh()),
-            ("node drain", self._drain()),
+            ("node drain", self.drain()),
         ]
 
     def own_or_leading(self, name: str, work: Coroutine[Any, Any, None]) -> Coroutine[Any, Any, None]:
@@ -105,13 +105,18 @@ class Noding:
     async def _beats(self) -> None:
         await asyncio.shield(self.beating)
 
-    async def _drain(self) -> None:
+    async def drain(self, every: float = _DRAIN_SECONDS) -> None:
         """Once this server is going, what nobody is in the middle of goes to another."""
         await self.base.draining.wait()
         while True:
-            if self.live is not None and any(not other.draining for other in self.registry.others):
-                await self.live.hand_over()
-            await asyncio.sleep(_DRAIN_SECONDS)
+            try:
+                if self.live is not None and any(not other.draining for other in self.registry.others):
+                    await self.live.hand_over()
+            except Refusal as refusal:
+                log.warning("node.hand_over_refused", code=refusal.code)
+            except Exception:  # the promise: a database that fails ends neither this worker nor the calls that go on
+                log.error("node.hand_over_failed", code="node_hand_over_failed", exc_info=True)
+            await asyncio.sleep(every)
 
     async def refresh(self, every: float = _REFRESH_SECONDS) -> None:
         """Look for wrapping keys that another server began; a key service that is away is asked again."""
@@ -121,9 +126,7 @@ class Noding:
                 await self.base.keyring.refresh()
             except Refusal as refusal:
                 log.warning("node.keys_not_seen", code=refusal.code)
-            except (
-                Exception
-            ):  # the promise: a key folder or a network that fails ends neither this worker nor the server
+            except Exception:  # the promise: a folder or a network that fails ends neither this worker nor the server
                 log.error("node.keys_not_seen", code="keys_not_seen", exc_info=True)
 
     def measure(self, gauge: Callable[[str, str, Callable[[], float]], None]) -> None:

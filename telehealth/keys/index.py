@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from telehealth.keys.bucket import CAPACITY, Header
 
@@ -20,9 +20,13 @@ def group_of(header: Header) -> Group:
 
 
 class Index:
-    """Headers by bucket, buckets by file and by group."""
+    """Headers by bucket, buckets by file and by group.
 
-    def __init__(self, headers: Iterable[Header] = ()) -> None:
+    `unended`: files taken out of buckets whose old keys are not proven dead; while there are any, one may only read.
+    """
+
+    def __init__(self, headers: Iterable[Header] = (), *, unended: frozenset[str] = frozenset()) -> None:
+        self.unended: Final = unended
         self._headers: dict[str, Header] = {}
         self._places: dict[str, str] = {}
         self._groups: dict[Group, set[str]] = {}

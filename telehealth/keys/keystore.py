@@ -23,7 +23,7 @@ from telehealth.ids import Entropy, Kind, new_id
 from telehealth.keys.binding import bind
 from telehealth.keys.bucket import CAPACITY, SHARE, Bucket, refuse_malformed, with_shares
 from telehealth.keys.evidence import Destruction, EpochChange, KeyStoreStatus, NewKey
-from telehealth.keys.generations import Generations, new_epoch
+from telehealth.keys.generations import Generations, StillOpens, new_epoch
 from telehealth.keys.index import Group, Index
 from telehealth.keys.journal import Ended, Journal, Step
 from telehealth.keys.keyring import Keyring, Wrapped
@@ -106,11 +106,11 @@ class KeyStore:
         return NewKey(_dek(file_id, share_db, share_ks), wrapped.blob, wrapped.wrapping_key, bucket)
 
     async def open(self, file_id: str, *, wrapped_share: bytes, wrapping_key: str) -> Secret[bytes]:
-        """The file's key. Raises KeyDestroyed, UnwrapFailed, KeyServiceUnavailable."""
-        async with self._settled() as index:
+        """The file's key. Raises KeyDestroyed, StillOpens before it is proven, UnwrapFailed, KeyServiceUnavailable."""
+        async with self._readable() as index:
             header = index.find(file_id)
             if header is None:
-                raise KeyDestroyed
+                raise StillOpens if file_id in index.unended else KeyDestroyed
             share_ks = (await self._generations.read(header)).shares[file_id]
         share_db = await self._keyring.unwrap(Wrapped(wrapping_key, wrapped_share), _share_context(file_id))
         return _dek(file_id, share_db, share_ks)
@@ -187,6 +187,14 @@ class KeyStore:
 
     @asynccontextmanager
     async def _settled(self) -> AsyncIterator[Index]:
+        """As `_readable`, with nothing `unended`: an old key that would not end is told again. Raises StillOpens."""
+        async with self._readable(again=True) as index:
+            if index.unended:
+                raise StillOpens
+            yield index
+
+    @asynccontextmanager
+    async def _readable(self, *, again: bool = False) -> AsyncIterator[Index]:
         """The lock, and an index that tells what the disk holds."""
         async with self._lock:
             if not self._open:
@@ -194,7 +202,7 @@ class KeyStore:
             try:
                 if self._turns:
                     await unbroken(self._taken())
-                if self._index is None:
+                if self._index is None or (again and self._index.unended):
                     self._index = await unbroken(self._rotation.resolve())
                 yield self._index
             except OSError as error:

@@ -3,21 +3,22 @@
 Order of one change, over all its buckets: journal → new generations written and read back → journal says `ending` → old
 epoch keys destroyed → proved dead → recorded → old bytes dropped → journal cleared. Up to `ending` a change is rolled
 back: the old generations hold all that the new ones hold. From then on it only goes forward: a destruction whose answer
-was lost may take effect whenever the provider gets to it, so an old key that still opens proves nothing.
+was lost may take effect whenever the provider gets to it, so an old key that still opens proves nothing. While an old
+key will not end, the new generations are read and nothing is changed.
 """
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from telehealth.clock import Clock
 from telehealth.errors import Reason, Refusal
 from telehealth.ids import Entropy
 from telehealth.keys.bucket import Bucket, Header
-from telehealth.keys.generations import Generations, new_epoch
+from telehealth.keys.generations import Generations, StillOpens, new_epoch
 from telehealth.keys.index import Index, group_of
 from telehealth.keys.journal import Journal, Step
-from telehealth.keys.provider import KeyDestroyed, Provider, UnwrapFailed
+from telehealth.keys.provider import KeyDestroyed, KeyServiceUnavailable, Provider, UnwrapFailed
 from telehealth.keys.shelf import Shelf
 from telehealth.log import get_logger
 
@@ -61,18 +62,35 @@ class Rotation:
                 index.put(renewed.header)
 
     async def resolve(self) -> Index:
-        """Finish or undo the change under way and read the index anew. Raises KeyStoreDamaged."""
+        """Finish or undo the change under way and read the index anew; it tells what is `unended`.
+
+        Raises KeyStoreDamaged, KeyServiceUnavailable.
+        """
         await asyncio.to_thread(self._shelf.clear_torn)
         steps, is_ending = await asyncio.to_thread(self._journal.under_way)
+        try:
+            await self._finish(steps, is_ending)
+        except (KeyServiceUnavailable, StillOpens) as refusal:
+            if not is_ending:
+                raise
+            log.error("keys.old_key_not_ended", code=refusal.code, count=len(steps))
+            return await self._unended(steps)
+        index = Index(await self._alive())
+        await self._finish_moves(index)
+        await self._heal(index)
+        return index
+
+    async def _finish(self, steps: tuple[Step, ...], is_ending: bool) -> None:
         if steps:
             headers = await asyncio.to_thread(self._shelf.headers)
             done = [step for step in steps if await self._went_forward(step, headers, is_ending)]
             await self._forget(tuple(done))
             log.warning("keys.change_resolved", count=len(steps), outcome=f"{len(done)} finished")
-        index = Index(await self._alive())
-        await self._finish_moves(index)
-        await self._heal(index)
-        return index
+
+    async def _unended(self, steps: tuple[Step, ...]) -> Index:
+        """The new generations in place of those whose keys are to end."""
+        leaves = frozenset(file_id for step in steps for file_id in step.leaves)
+        return Index(await self._alive(without={step.old_name for step in steps}), unended=leaves)
 
     async def _heal(self, index: Index) -> None:
         """Write anew, to every place, what one of them lacks or has in an older revision; drop what is superseded."""
@@ -153,9 +171,10 @@ class Rotation:
         except (KeyDestroyed, UnwrapFailed):
             return None
 
-    async def _alive(self) -> list[Header]:
+    async def _alive(self, without: Collection[str] = ()) -> list[Header]:
         """The generations whose epoch key lives, one for each bucket; dead ones are alarmed, never removed."""
-        headers = (await asyncio.to_thread(self._shelf.headers)).values()
+        found = await asyncio.to_thread(self._shelf.headers)
+        headers = [header for name, header in found.items() if name not in without]
         alive = await self._provider.names("epoch-")
         for header in headers:
             if header.epoch not in alive:

@@ -10,6 +10,7 @@ import pytest
 
 from telehealth.keys.bucket import parse_header
 from telehealth.keys.file import FileProvider
+from telehealth.keys.generations import StillOpens
 from telehealth.keys.journal import Journal, Step
 from telehealth.keys.keystore import KeyStore
 from telehealth.keys.provider import KeyDestroyed, KeyServiceUnavailable
@@ -256,6 +257,69 @@ async def test_a_destruction_that_takes_effect_after_its_answer_was_lost_takes_n
     assert (await house.store.destroy(["fil_a"])).file_ids == ("fil_a",)
     await tidy(house)
     await house.close()
+
+
+class Forbidding(FileProvider):
+    """The real provider, whose token may destroy nothing until somebody grants it."""
+
+    grants = False
+
+    async def destroy(self, key_name: str) -> None:
+        if not self.grants:
+            raise KeyServiceUnavailable
+        await super().destroy(key_name)
+
+
+@pytest.fixture(params=[False, True], ids=["one-place", "two-places"])
+async def forbidden(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[House, Forbidding]]:
+    """Two neighbours, and a provider that will not destroy."""
+    root = Secret(bytes(32))
+    provider = Forbidding(tmp_path / "provider", root)
+    house = await House(tmp_path, two_places=request.param, root=root, make=lambda: provider).start()
+    await house.create("fil_a", "fil_b")
+    yield house, provider
+    await house.close()
+
+
+async def test_while_a_destruction_is_forbidden_neighbours_open_and_it_is_never_called_done(
+    forbidden: tuple[House, Forbidding],
+) -> None:
+    house, provider = forbidden
+    for refusal in (KeyServiceUnavailable, StillOpens):  # asked the first time, and again after a restart
+        with pytest.raises(refusal):
+            await house.store.destroy(["fil_a"])
+        assert await house.opens("fil_b")
+        for early in (
+            house.opens("fil_a"),
+            house.store.present("fil_a"),
+            house.store.hold(["fil_b"]),
+            house.create("n"),
+        ):
+            with pytest.raises(StillOpens):
+                await early
+        await house.restart()
+        assert not await asyncio.to_thread(Journal(house.folder / "store").all_ended)
+    provider.grants = True
+    assert (await house.store.destroy(["fil_a"])).file_ids == ("fil_a",)
+    assert not await alive(house, "fil_a")
+    assert await house.opens("fil_b")
+    await tidy(house)
+
+
+async def test_a_move_whose_old_key_may_not_end_yet_keeps_both_readable(forbidden: tuple[House, Forbidding]) -> None:
+    house, provider = forbidden
+    with pytest.raises(KeyServiceUnavailable):
+        await house.store.hold(["fil_a"])
+    await house.restart()
+    assert await house.opens("fil_a")
+    assert await house.opens("fil_b")
+    with pytest.raises(StillOpens):
+        await house.store.hold(["fil_a"])
+    provider.grants = True
+    await house.store.hold(["fil_a"])
+    assert await house.store.held("fil_a")
+    assert await house.opens("fil_b")
+    await tidy(house)
 
 
 def test_a_journal_that_says_ending_in_one_place_of_two_goes_forward(tmp_path: Path) -> None:

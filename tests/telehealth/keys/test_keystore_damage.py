@@ -119,9 +119,11 @@ async def test_a_provider_that_only_says_it_destroyed_is_caught(house: House, mo
         lazy.setattr(house.provider, "destroy", idle)
         with pytest.raises(StillOpens):
             await house.store.destroy(["fil_a"])
+        assert await house.opens("fil_b")
         with pytest.raises(StillOpens):
-            await house.opens("fil_b")  # it may yet be destroyed: nothing is decided before it is
-    assert await house.opens("fil_b")
+            await house.opens("fil_a")  # neither there nor destroyed
+        with pytest.raises(StillOpens):
+            await house.store.destroy(["fil_a"])
     assert (await house.store.destroy(["fil_a"])).file_ids == ("fil_a",)
 
 

@@ -5,12 +5,14 @@ import datetime
 import os
 import random
 import signal
+import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 from sqlalchemy import update
+from structlog.testing import capture_logs
 
 from telehealth.audit.entry import SYSTEM
 from telehealth.keys.file import FileProvider
@@ -191,6 +193,36 @@ async def test_two_at_once_are_one_after_the_other(small: KeyClinic) -> None:
     first, second = await asyncio.gather(small.turnover.rewrap(SYSTEM), small.turnover.rewrap(SYSTEM))
     assert (first.moved, second.moved) == (4, 0)
     await _all_open(small)
+
+
+async def test_a_database_that_is_away_puts_a_turnover_off_and_the_next_look_does_it(small: KeyClinic) -> None:
+    await small.record(4)
+    await small.turnover.rotate(SYSTEM)
+    await asyncio.to_thread(_rename, small.database, "files", "away")
+    with capture_logs() as said:
+        running = asyncio.create_task(small.turnover.run(every=0.01))
+        await _until(running, lambda: "keys.turnover_failed" in {line["event"] for line in said})
+        await asyncio.to_thread(_rename, small.database, "away", "files")
+        await _until(running, lambda: small.turnover.progress == Progress(4, 0, 4))
+    running.cancel()
+    await asyncio.wait({running})
+    assert all(line["exc_info"] for line in said if line["event"] == "keys.turnover_failed")
+    assert await small.turnover.left() == 0
+    await _all_open(small)
+
+
+async def _until(running: asyncio.Task[None], holds: Callable[[], bool]) -> None:
+    """Wait for it, looking often, while the worker lives."""
+    async with asyncio.timeout(20):
+        while not holds():
+            assert not running.done()
+            await asyncio.sleep(0.005)
+
+
+def _rename(database: Path, table: str, name: str) -> None:
+    with sqlite3.connect(database) as connection:
+        connection.execute(f'ALTER TABLE "{table}" RENAME TO "{name}"')
+    connection.close()
 
 
 async def _killed(folder: Path, times: int, shares: int) -> None:
