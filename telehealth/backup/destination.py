@@ -63,6 +63,11 @@ class Destination:
         whole = set(self.sets())
         return [name for name in self._names() if name not in whole]
 
+    def broken_off(self) -> list[str]:
+        """The ids of sets that were being made, or being removed: some of their bytes may be whole."""
+        names = (name.removesuffix(_UNFINISHED) for name in self._names() if name.endswith(_UNFINISHED))
+        return [name for name in names if is_set_id(name)]
+
     def _names(self) -> list[str]:
         try:
             return sorted(os.listdir(self._sets))
@@ -104,7 +109,11 @@ class Destination:
         going = self._sets / f"{set_id}{_UNFINISHED}"
         (self._sets / set_id).rename(going)
         sync_folder(self._sets)
-        shutil.rmtree(going)
+        self.remove_rest(set_id)
+
+    def remove_rest(self, set_id: str) -> None:
+        """The bytes of one that broke off. Only while locked."""
+        shutil.rmtree(self._sets / f"{set_id}{_UNFINISHED}")
         sync_folder(self._sets)
 
     def tidy(self) -> int:

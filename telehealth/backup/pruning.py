@@ -31,11 +31,13 @@ def prune(
 
 
 def prune_keys(keys: Destination, backup_days: int, now: datetime) -> int:
-    """Remove sets of keys before they are over age; how many."""
+    """Remove sets of keys before they are over age, and what is left of any that broke off; how many whole ones."""
     with named_faults(keys.place), keys.locked():
         old = expiring(keys.sets(), backup_days, now)
         for one in old:
             keys.remove(one)
+        for one in keys.broken_off():
+            keys.remove_rest(one)
         return len(old)
 
 

@@ -13,7 +13,7 @@ MARGIN = timedelta(hours=1)  # a set of keys goes that long before its age would
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """`sets`, `key_sets`: ids of whole ones, oldest first. `over_age`: of keys, older than the promise.
+    """`sets`, `key_sets`: ids of whole ones, oldest first. `over_age`: of keys, also broken off, older than the promise.
 
     `overdue`: none, or the newest is older than `backup.every_hours` or has no keys. `unreachable`: a place cannot be
     read.
@@ -71,12 +71,13 @@ def look_at(to: Path, keys_to: Path, every_hours: int, backup_days: int, now: da
     try:
         sets, key_sets = data.sets(), keys.sets()
         left = len(data.unfinished()) + len(keys.unfinished())
+        old = over_age(sorted({*key_sets, *keys.broken_off()}), backup_days, now)
     except OSError:
         return Standing(overdue=every_hours > 0, unreachable=True)
     age = now - made_at(sets[-1]) if sets else None
     has_keys = bool(sets and key_sets) and key_sets[-1] >= sets[-1]  # names sort by time
     is_overdue = every_hours > 0 and (age is None or age > timedelta(hours=every_hours) or not has_keys)
-    return Standing(sets, key_sets, over_age(key_sets, backup_days, now), left, age, is_overdue)
+    return Standing(sets, key_sets, old, left, age, is_overdue)
 
 
 def generations(keys: Path) -> frozenset[str]:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pyrage
@@ -121,6 +122,23 @@ async def test_a_place_that_vanishes_midway_leaves_no_half(clinic: Furnished, mo
         await house.backups.create(ACTOR, clinic.wish)
         assert await asyncio.to_thread(data.unfinished) == []
     assert (await asyncio.to_thread(verified, clinic)).ok
+
+
+async def test_keys_that_broke_off_count_until_their_bytes_are_gone(clinic: Furnished) -> None:
+    async with clinic.open() as house:
+        made = await house.backups.create(ACTOR, clinic.wish)
+        assert made.keys
+        one = clinic.keys_to / "keys" / made.keys.manifest.id
+        rest = one.with_name(f"{one.name}.unfinished")
+        await asyncio.to_thread(one.rename, rest)  # its removal was killed midway
+        stray = clinic.keys_to / "keys" / "notes.unfinished"
+        await asyncio.to_thread(stray.write_text, "not ours")
+        clinic.clock.by = timedelta(days=8)
+        assert list((await house.backups.look()).over_age) == [one.name]
+        assert await house.backups.prune() == 0
+        assert not await asyncio.to_thread(rest.exists)
+        assert await asyncio.to_thread(stray.exists)
+        assert list((await house.backups.look()).over_age) == []
 
 
 async def test_whoever_gives_up_leaves_no_half_and_can_begin_again(clinic: Furnished) -> None:
