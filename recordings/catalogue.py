@@ -14,6 +14,7 @@ from recordings.rows import FileAt, Filter, GrantRow, Page, RecordingRow, Retent
 from telehealth.access import Kind, Object
 from telehealth.errors import NotFound
 from telehealth.store import care
+from telehealth.store import nodes as lives
 from telehealth.store.engine import Connection, Store
 from telehealth.store.tables import files, grants, recordings, retention_rules
 from telehealth.store.upsert import insert as upsert
@@ -155,6 +156,11 @@ class Catalogue:
         query = query if gone else query.where(files.c.state != "gone")
         return [_file(row) for row in await self._rows(query.order_by(files.c.created_at, files.c.id))]
 
+    async def files_named(self, ids: Sequence[str]) -> list[StoredFile]:
+        """Those of these files that are sealed, of any recording."""
+        query = select(files).where(files.c.id.in_(tuple(ids)), files.c.state == "sealed")
+        return [_file(row) for row in await self._rows(query.order_by(files.c.created_at, files.c.id))]
+
     async def export_files(self) -> list[StoredFile]:
         """The files of exports that are not gone, of every recording."""
         query = select(files).where(files.c.kind == "export", files.c.state != "gone")
@@ -220,6 +226,21 @@ class Catalogue:
         if recording is not None:
             query = query.where(grants.c.recording_id == recording)
         return [_grant(row) for row in await self._rows(query.order_by(grants.c.created_at))]
+
+    async def playable(self, recording: str, tracks: Iterable[str]) -> bool:
+        """Whether it is sealed, and each of these files of it too."""
+        wanted = set(tracks)
+        mine = (files.c.id.in_(wanted), files.c.state == "sealed", files.c.recording_id == recording)
+        query = select(files.c.id).join(recordings).where(*mine, recordings.c.state == "sealed")
+        return len(await self._rows(query)) == len(wanted)
+
+    async def read_elsewhere(self, recording: str) -> bool:
+        """Whether other servers live, and may give out octets: by an open grant, or of an export that is there."""
+        export = (files.c.recording_id == recording, files.c.kind == "export", files.c.state == "sealed")
+        if not await self.open_grants(recording) and not await self._rows(select(files.c.id).where(*export)):
+            return False
+        async with self._store.read() as connection:
+            return len(await lives.living(connection)) > 1
 
     # Retention
 

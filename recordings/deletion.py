@@ -163,12 +163,15 @@ class Deletion:
         return ready
 
     async def _complete(self, row: RecordingRow) -> None:
-        """What follows the destruction, for one recording; every step can be repeated."""
+        """What follows the destruction, for one recording; every step can be repeated, and taken by two servers."""
+        row = await self._catalogue.recording(row.id)
         if row.certificate is None:
             await self._keep_evidence(row)
             await self._remove_files(row.id)
             await self._certify(row.id)
-        await self._conclude(await self._catalogue.recording(row.id))
+            row = await self._catalogue.recording(row.id)
+        if row.deleted_entry is None:
+            await self._conclude(row)
 
     async def _keep_evidence(self, row: RecordingRow) -> None:
         if row.destruction is not None:
@@ -178,7 +181,7 @@ class Deletion:
                 sha256, size = await digest_of(self._vault, file.row.name)
                 await self._catalogue.change_file(file.id, sha256=sha256, bytes=size)
         evidence, destroyed_at = await gather(self._keys, await self._catalogue.files_of(row.id))
-        await self._catalogue.note(row.id, destruction=evidence, destroyed_at=destroyed_at)
+        await self._deletions.proven(row.id, evidence, destroyed_at)
 
     async def _remove_files(self, recording: str) -> None:
         for file in await self._catalogue.files_of(recording):
@@ -187,8 +190,10 @@ class Deletion:
 
     async def _certify(self, recording: str) -> None:
         row = await self._catalogue.recording(recording)
+        if row.certificate is not None:
+            return  # another server was quicker
         files = await self._catalogue.files_of(recording)
-        issued = self._certifier.certificate(case_of(row), files, self._log.head(), self._clock.now())
+        issued = await self._certifier.certificate(case_of(row), files, self._log.head(), self._clock.now())
         over = {"state": State.DELETED, "deleted_at": issued.issued_at} if issued.is_final else {}
         await self._deletions.certified(
             recording, certificate=issued.blob, effective_after=issued.effective_after, **over

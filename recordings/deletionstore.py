@@ -1,6 +1,6 @@
 """Deletions in SQL: where a hold and a deletion race, and where requests, parts and certificates are kept."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -44,12 +44,8 @@ class DeletionStore:
         All of that or nothing: the transaction that a hold races with. What another living server captures or seals is
         not deleted under its hands.
         """
-        alive = select(nodes.c.id).where(nodes.c.ended_at.is_(None))
-        whose = recordings.c.node
-        free = or_(whose.is_(None), whose == self._node(), whose.not_in(alive))
-        fit = and_(
-            recordings.c.id == recording, recordings.c.state.in_(tuple(sources)), recordings.c.held_at.is_(None), free
-        )
+        ours = recordings.c.id == recording, self._free()
+        fit = and_(*ours, recordings.c.state.in_(tuple(sources)), recordings.c.held_at.is_(None))
         change = update(recordings).where(fit).values(state="deleting", node=None, **values)
         async with self._store.begin() as connection:
             if not await _undecided(connection, decision):
@@ -64,14 +60,22 @@ class DeletionStore:
         wanted = (recordings.c.state.in_(BEING_DELETED), recordings.c.deleted_entry.is_(None))
         return await self._recordings(*wanted)
 
-    async def certified(self, recording: str, **values: Any) -> None:
-        """Its first certificate, and no share of its files left, in one transaction."""
+    async def proven(self, recording: str, evidence: Mapping[str, Any], at: datetime) -> None:
+        """Its evidence, once: what was kept first stays."""
+        condition = and_(recordings.c.id == recording, recordings.c.destroyed_at.is_(None))
+        await self._write(update(recordings).where(condition).values(destruction=evidence, destroyed_at=at))
+
+    async def certified(self, recording: str, **values: Any) -> bool:
+        """Its first certificate, and no share of its files left, in one transaction; False where it has one."""
         async with self._store.begin() as connection:
-            condition = and_(recordings.c.id == recording, recordings.c.state == "deleting")
-            await connection.execute(update(recordings).where(condition).values(**values))
+            state, first = recordings.c.state == "deleting", recordings.c.certificate.is_(None)
+            change = update(recordings).where(recordings.c.id == recording, state, first).values(**values)
+            if (await connection.execute(change)).rowcount != 1:
+                return False
             gone = {"state": "gone", "wrapped_share": b""}
             theirs = and_(files.c.recording_id == recording, files.c.kind != "export")  # exports end by themselves
             await connection.execute(update(files).where(theirs).values(gone))
+        return True
 
     async def maturing(self, now: datetime) -> list[RecordingRow]:
         """Those whose pending certificate's time has come, or whose final one is not in the log yet."""
@@ -120,10 +124,14 @@ class DeletionStore:
 
     # Parts
 
-    async def begin_part(self, row: PartRow, decision: Decision | None = None) -> bool:
-        """Begin to destroy a part of a sealed recording that nothing holds; decides the request with it."""
+    async def begin_part(self, row: PartRow, decision: Decision | None = None, *, again: bool = False) -> bool:
+        """Begin to destroy a part of a sealed recording that nothing holds; decides the request with it.
+
+        `again`: it had been destroyed, so whatever holds the recording did not hold this.
+        """
         whole, table = recordings.c, destroyed_parts.c
-        fit = select(whole.id).where(whole.id == row.recording, whole.state == "sealed", whole.held_at.is_(None))
+        fit = select(whole.id).where(whole.id == row.recording, whole.state == "sealed")
+        fit = fit if again else fit.where(whole.held_at.is_(None))
         taken = select(table.id).where(table.recording_id == row.recording, table.participant_id == row.participant)
         async with self._store.begin() as connection:
             if (await connection.execute(fit.with_for_update())).first() is None:
@@ -153,13 +161,54 @@ class DeletionStore:
         """Change columns that decide nothing."""
         await self._write(update(destroyed_parts).where(destroyed_parts.c.id == part).values(**values))
 
-    async def part_certified(self, row: PartRow, octets: int, **values: Any) -> None:
-        """The part's certificate, its files gone, and what the recording measures now, in one transaction."""
+    async def part_proven(self, part: str, evidence: Mapping[str, Any], at: datetime) -> None:
+        """Its evidence, once: what was kept first stays."""
+        condition = and_(destroyed_parts.c.id == part, destroyed_parts.c.destroyed_at.is_(None))
+        await self._write(update(destroyed_parts).where(condition).values(destruction=evidence, destroyed_at=at))
+
+    async def part_certified(self, row: PartRow, octets: int, **values: Any) -> bool:
+        """The part's certificate, its files gone, and what the recording measures now, in one transaction.
+
+        False, and nothing, where it has one.
+        """
         async with self._store.begin() as connection:
+            first = destroyed_parts.c.id == row.id, destroyed_parts.c.certificate.is_(None)
+            if (await connection.execute(update(destroyed_parts).where(*first).values(**values))).rowcount != 1:
+                return False
             gone = {"state": "gone", "wrapped_share": b""}
             await connection.execute(update(files).where(files.c.id.in_(tuple(row.files))).values(gone))
             await connection.execute(update(recordings).where(recordings.c.id == row.recording).values(bytes=octets))
-            await connection.execute(update(destroyed_parts).where(destroyed_parts.c.id == row.id).values(**values))
+        return True
+
+    async def mark_leaving(self, part: PartRow) -> bool:
+        """Its sealed files are leaving, if its recording lives and nothing holds it; a hold takes turns with this."""
+        whole = recordings.c
+        fit = select(whole.id).where(whole.id == part.recording, whole.state == "sealed", whole.held_at.is_(None))
+        async with self._store.begin() as connection:
+            if (await connection.execute(fit.with_for_update())).first() is None:
+                return False
+            mine = files.c.id.in_(tuple(part.files)), files.c.state == "sealed"
+            await connection.execute(update(files).where(*mine).values(state=LEAVING))
+        return True
+
+    async def take(self, recording: str) -> bool:
+        """Whether this server works on it now: no other living one does. Until `give_back`, or this server is dead."""
+        if self._node() is None:
+            return True
+        mine = update(recordings).where(recordings.c.id == recording, self._free())
+        return await self._write(mine.values(node=self._node())) == 1
+
+    async def give_back(self, recording: str) -> None:
+        """Others may have it."""
+        if self._node() is not None:
+            mine = update(recordings).where(recordings.c.id == recording, recordings.c.node == self._node())
+            await self._write(mine.values(node=None))
+
+    def _free(self) -> ColumnElement[bool]:
+        """No other living server captures, seals or destroys it."""
+        alive = select(nodes.c.id).where(nodes.c.ended_at.is_(None))
+        whose = recordings.c.node
+        return or_(whose.is_(None), whose == self._node(), whose.not_in(alive))
 
     async def mark_files(self, ids: Sequence[str], source: str, target: str) -> None:
         """Change the state of those of these files that are in `source`."""

@@ -1,7 +1,7 @@
 """What a deletion can show for itself: gathered while it runs, kept in the row, signed at the end."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
@@ -29,9 +29,17 @@ from telehealth.keys.keystore import KeyStore
 from telehealth.keys.provider import KeyDestroyed
 from telehealth.secret import Secret
 
+OVER_AGE = "backups of the key store that are older than promised"
 METHOD = "cryptographic-erase, then ciphertext removed"
 SOFTWARE = "software-keystore"  # keys that are files: whoever may read them may copy them
 _CHUNK = 1_048_576
+_LATER = timedelta(seconds=1)  # than now: what is left then has no date
+CopiesLeft = Callable[[], Awaitable[bool]]  # whether a known backup of keys is older than promised, or cannot be seen
+
+
+async def nothing_left() -> bool:
+    """No backup of keys is known."""
+    return False
 
 
 class NotProvenDestroyed(Refusal):
@@ -156,11 +164,12 @@ def case_of(row: RecordingRow) -> Case:
 
 
 class Certifier:
-    """Signs certificates, and knows from when they hold."""
+    """Signs certificates, and knows from when they hold. `copies_left` is asked before one is called final."""
 
     def __init__(self, signing_key: Secret[bytes], ages: CopyAges) -> None:
         self._key = Ed25519PrivateKey.from_private_bytes(signing_key.reveal())
         self._ages = ages
+        self.copies_left: CopiesLeft = nothing_left
 
     @property
     def public_key(self) -> bytes:
@@ -172,11 +181,20 @@ class Certifier:
         found = self._ages.effective_after(destroyed_at)
         return found if promised is None else max(found, promised)
 
-    def certificate(self, case: Case, files: Sequence[StoredFile], head: Checkpoint, now: datetime) -> Issued:
-        """Attest a destruction: final where no copy is left to wait for, else pending."""
+    async def certificate(self, case: Case, files: Sequence[StoredFile], head: Checkpoint, now: datetime) -> Issued:
+        """Attest a destruction: final where there never was a copy to wait for, else pending.
+
+        So a pending one's `effective_after` is always behind `destroyed_at`, and a final one's never. Raises
+        NotProvenDestroyed where keys of files were destroyed and no file is named.
+        """
         evidence, rule = case.destruction, case.rule
+        if evidence["changes"] and not files:
+            raise NotProvenDestroyed
         effective = self.effective_after(case.destroyed_at)
-        is_final = now >= effective
+        over_age = await self.copies_left()
+        if over_age:
+            effective = max(effective, now + _LATER)
+        is_final = effective <= case.destroyed_at
         certificate = Certificate(
             version=VERSION,
             certificate_id=new_id(Kind.CERTIFICATE),
@@ -202,7 +220,7 @@ class Certifier:
             status="final" if is_final else "pending",
             previous_sha256=None,
             read_back=tuple(ReadBack(file.id, evidence["read_back"]) for file in files),
-            residual=self._residual(case, now),
+            residual=self._residual(case, now, over_age=over_age),
             audit_index=case.entry,
             audit_size=head.size,
             audit_root=head.root.hex(),
@@ -232,7 +250,7 @@ class Certifier:
         )
         return Issued(issue(certificate, self._key), now, effective, True)
 
-    def _residual(self, case: Case, now: datetime) -> tuple[ResidualCopy, ...]:
+    def _residual(self, case: Case, now: datetime, *, over_age: bool = False) -> tuple[ResidualCopy, ...]:
         """What `effective_after` waits for, and what nothing waits for because nobody can count it."""
         provider = case.destruction.get("provider", "key provider")
         waits = (
@@ -244,6 +262,8 @@ class Certifier:
             until = case.destroyed_at + timedelta(days=days)
             if now < until:
                 found.append(ResidualCopy(place, "keys", rfc3339(until)))
+        if over_age:
+            found.append(ResidualCopy(OVER_AGE, "keys", None))
         if case.destruction["assurance"] == SOFTWARE:
             found.append(ResidualCopy("copies of the root key and key folder that nobody counted", "keys", None))
         found.append(ResidualCopy("backups and remnants of the recordings' disk", "ciphertext", None))

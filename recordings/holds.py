@@ -1,6 +1,8 @@
 """Legal holds: a held recording is deleted by nobody, neither by wish nor by rule."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 
 from recordings.catalogue import Catalogue
@@ -16,6 +18,7 @@ from telehealth.clock import Clock
 from telehealth.errors import Refusal, WrongState
 from telehealth.keys.fields import FieldCipher
 from telehealth.keys.keystore import KeyStore
+from telehealth.keys.provider import KeyDestroyed
 from telehealth.log import get_logger
 
 _log = get_logger(__name__)
@@ -33,17 +36,26 @@ class Holds:
         self.turn = asyncio.Lock()  # a hold, a release and a part's destruction do not interleave in the key store
 
     async def hold(self, caller: Caller, recording: str, reason: str) -> RecordingRow:
-        """Protect it from now on. Raises NotFound, Forbidden, WrongState once its deletion has begun."""
+        """Protect it from now on. Raises NotFound, Forbidden, WrongState once its deletion has begun.
+
+        Raises what the key store refuses with while a part is being destroyed: then the row is held, and the part's
+        keys may die all the same. Of a part, what lives when this returns stays.
+        """
         require(caller, Act.RECORDINGS_MANAGE)
         row = await self._catalogue.recording(recording)
         sealed = self._fields.seal(reason, table="recordings", column="hold_reason", row=recording)
-        async with self.turn:
-            held = await self._catalogue.mark_held(recording, caller.id, self._clock.now(), sealed)
-            if held:
-                await self.follow(await self._catalogue.recording(recording))
-        entry = _entry(Action.HOLD_SET, Outcome.DONE if held else Outcome.REFUSED, caller, row)
-        await self._log.enter_closing(replace(entry, private={"reason": reason}))
-        if not held:
+        outcome = Outcome.REFUSED
+        try:
+            async with self.turn:
+                if await self._catalogue.mark_held(recording, caller.id, self._clock.now(), sealed):
+                    outcome = Outcome.FAILED
+                    await self._keep_leaving(recording)
+                    await self.follow(await self._catalogue.recording(recording))
+                    outcome = Outcome.DONE
+        finally:
+            entry = _entry(Action.HOLD_SET, outcome, caller, row)
+            await self._log.enter_closing(replace(entry, private={"reason": reason}))
+        if outcome is Outcome.REFUSED:
             raise WrongState
         return await self._catalogue.recording(recording)
 
@@ -54,7 +66,8 @@ class Holds:
         async with self._log.act(_entry(Action.HOLD_RELEASE, Outcome.INTENT, caller, row)), self.turn:
             if (await self._catalogue.recording(recording)).held_at is None:
                 raise WrongState
-            await self._keys.release(await self._living(recording))
+            await self._each(self._keys.release, await self._files(recording, leaving=True))
+            await self._keys.release(await self._files(recording, leaving=False))
             await self._catalogue.mark_released(recording)
         return await self._catalogue.recording(recording)
 
@@ -63,13 +76,25 @@ class Holds:
         if row.held_at is None or row.state != State.SEALED:
             return
         try:
-            await self._keys.hold(await self._living(row.id))
+            await self._keep_leaving(row.id)
+            await self._keys.hold(await self._files(row.id, leaving=False))
         except Refusal as refusal:
             _log.error("hold.keys_not_moved", recording=row.id, code=refusal.code)
 
-    async def _living(self, recording: str) -> list[str]:
-        """Its files, but for those of a part that is being destroyed."""
-        return [file.id for file in await self._catalogue.files_of(recording) if file.state != LEAVING]
+    async def _keep_leaving(self, recording: str) -> None:
+        """What lives of a part that is being destroyed, also by another server; the key store decides who is first."""
+        await self._each(self._keys.hold, await self._files(recording, leaving=True))
+
+    @staticmethod
+    async def _each(move: Callable[[list[str]], Awaitable[None]], files: Iterable[str]) -> None:
+        """Move the shares of those that have one."""
+        for file in files:
+            with suppress(KeyDestroyed):
+                await move([file])
+
+    async def _files(self, recording: str, *, leaving: bool) -> list[str]:
+        """Its files: those of a part that is being destroyed, or all others."""
+        return [file.id for file in await self._catalogue.files_of(recording) if (file.state == LEAVING) == leaving]
 
     async def follow_all(self) -> None:
         """At start and at each sweep: bring the key store up to the rows."""

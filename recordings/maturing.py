@@ -7,7 +7,7 @@ from functools import partial
 
 from recordings.catalogue import Catalogue
 from recordings.deletionstore import DeletionStore
-from recordings.evidence import Case, Certifier, case_of
+from recordings.evidence import Case, Certifier, CopiesLeft, case_of, nothing_left
 from recordings.parts import part_case
 from recordings.rows import PartRow, RecordingRow
 from recordings.wishes import issued_entry
@@ -17,12 +17,7 @@ from telehealth.errors import Refusal
 from telehealth.log import get_logger
 
 _log = get_logger(__name__)
-CopiesLeft = Callable[[], Awaitable[bool]]  # whether a known backup of keys is older than promised, or cannot be seen
-
-
-async def nothing_left() -> bool:
-    """No backup of keys is known."""
-    return False
+__all__ = ["CopiesLeft", "Maturing", "nothing_left"]
 
 
 class Maturing:
@@ -42,7 +37,7 @@ class Maturing:
         self._certifier = certifier
         self._log = log
         self._clock = clock
-        self._copies_left = copies_left
+        certifier.copies_left = copies_left  # the first certificate is called final by the same look
         self._turn = asyncio.Lock()  # two sweeps do not sign the same successor
 
     async def mature(self) -> int:
@@ -54,7 +49,7 @@ class Maturing:
         async with self._turn:
             now = self._clock.now()
             rows, parts = await self._deletions.maturing(now), await self._deletions.maturing_parts(now)
-            if (rows or parts) and await self._copies_left():
+            if (rows or parts) and await self._certifier.copies_left():
                 _log.error("certificate.not_final", code="backup_keys_over_age", count=len(rows) + len(parts))
                 return 0
             for row in rows:

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
-from recordings.catalogue import Catalogue
+from recordings.catalogue import BEING_DELETED, Catalogue
 from recordings.claims import Claims
 from recordings.deletionstore import LEAVING, DeletionStore
 from recordings.evidence import Case, Certifier, NotProvenDestroyed, gather
@@ -17,12 +17,12 @@ from recordings.manifest import Gap, Manifest
 from recordings.part import Place
 from recordings.partners import FileKind
 from recordings.playback import Playback
-from recordings.refusals import Held, LastPart
+from recordings.refusals import Held, LastPart, ManifestLost
 from recordings.rows import PartRow, RecordingRow, StoredFile
 from recordings.rules import Rules
 from recordings.seal import seal_manifest
 from recordings.states import State
-from recordings.vault.store import Vault
+from recordings.vault.store import Vault, VaultMissing
 from recordings.wishes import Wish, in_force, refuse_now, said_of
 from telehealth.audit.actions import Action
 from telehealth.audit.entry import SYSTEM, Actor, Code, Entry, Outcome
@@ -32,9 +32,12 @@ from telehealth.errors import NotFound, Refusal, WrongState
 from telehealth.ids import Kind, new_id
 from telehealth.keys.fields import FieldCipher
 from telehealth.keys.keystore import KeyStore
+from telehealth.keys.provider import KeyDestroyed
+from telehealth.keys.refusals import Held as KeysHeld
 from telehealth.log import get_logger
 
 _log = get_logger(__name__)
+RESTORED = "restored"  # the reason of what is destroyed again after a restore
 DESTROYED = "destroyed"  # the reason of the gap that a destroyed part leaves
 
 
@@ -89,15 +92,49 @@ class Parts:
         """Raises NotFound, Held, TooEarly, WrongState (busy), LastPart, LogUnavailable; once begun it only goes on."""
         row = await self._catalogue.recording(recording)
         try:
-            part = await self._begin(row, participant, wish)
+            part = await self._begin(row, participant, await self.check(row, participant), wish)
         except Refusal as refusal:
             detail = {**wish.detail(), "code": refusal.code}
             await self._log.enter_closing(_entry(row, participant, Outcome.REFUSED, wish.actor, detail))
             raise
         await self.finish(part.id)
 
-    async def _begin(self, row: RecordingRow, participant: str, wish: Wish) -> PartRow:
-        files = await self.check(row, participant)
+    async def destroy_again(self, recording: str, participant: str) -> bool:
+        """Destroy what a restore brought back although it had been destroyed; whether anything of it was there.
+
+        It proves that no hold was on it then: one that came back, too, or came since keeps the rest alone. Raises
+        NotFound, LogUnavailable and what vault and key store refuse with.
+        """
+        row = await self._catalogue.recording(recording)
+        files = await self._catalogue.files_of(recording)
+        mine = [file for file in files if file.row.participant_id == participant]
+        if row.state in BEING_DELETED or not mine:
+            return False
+        if row.state != State.SEALED:
+            await self._forget(row, participant, mine)
+            return True
+        parts = await self._deletions.parts(recording)
+        part = next((part for part in parts if part.participant == participant), None)
+        if part is None:
+            going = [*mine, *(file for file in files if file.is_sealed_manifest)]
+            part = await self._begin(row, participant, going, Wish(SYSTEM, RESTORED), again=True)
+        if part.destruction is None:
+            await self._renew_manifest(part, row)
+            async with self._holds.turn:
+                await self._keys.release([file for file in part.files if await self._keys.present(file)])
+                await self._keys.destroy(part.files)
+        await self.finish(part.id)
+        await self._holds.follow(await self._catalogue.recording(recording))
+        return True
+
+    async def _forget(self, row: RecordingRow, participant: str, files: Sequence[StoredFile]) -> None:
+        """What was captured is gone before it is sealed; holds reach the key store after that."""
+        async with self._log.act(_entry(row, participant, Outcome.INTENT, SYSTEM, {"reason": RESTORED})):
+            await self._place(row).forget([file.row for file in files])
+
+    async def _begin(
+        self, row: RecordingRow, participant: str, files: Sequence[StoredFile], wish: Wish, *, again: bool = False
+    ) -> PartRow:
         if any(part.done_entry is None for part in await self._deletions.parts(row.id)):
             raise WrongState
         with self._claims.having(row.id):
@@ -123,7 +160,7 @@ class Parts:
                 done_entry=None,
                 final_entry=None,
             )
-            if await self._deletions.begin_part(begun, wish.decision):
+            if await self._deletions.begin_part(begun, wish.decision, again=again):
                 return begun
         raise Held if (await self._catalogue.recording(row.id)).held_at is not None else WrongState
 
@@ -138,9 +175,7 @@ class Parts:
                 if wanted not in (None, part.id):
                     continue
                 try:
-                    with self._claims.having(part.recording):
-                        await self._complete(part)
-                    done += 1
+                    done += await self._taken(part)
                 except Exception as fault:  # logged, or raised; the others go on
                     if wanted is not None:
                         raise
@@ -149,6 +184,19 @@ class Parts:
                     exc = None if is_foreseen else fault
                     _log.error("part.unfinished", recording=part.recording, code=code, exc_info=exc)
         return done
+
+    async def _taken(self, part: PartRow) -> bool:
+        """Complete it, unless another living server is at it; whether this one did."""
+        with self._claims.having(part.recording):
+            if not await self._deletions.take(part.recording):
+                return False
+            try:
+                [part] = [now for now in await self._deletions.parts(part.recording) if now.id == part.id]
+                if part.done_entry is None:
+                    await self._complete(part)
+            finally:
+                await self._deletions.give_back(part.recording)
+        return True
 
     async def _complete(self, part: PartRow) -> None:
         """What follows the beginning; every step can be repeated."""
@@ -177,12 +225,16 @@ class Parts:
             return part
         await self._renew_manifest(part, row)
         async with self._holds.turn:
-            await self._refuse_held(part)
-            await self._deletions.mark_files(part.files, "sealed", LEAVING)
+            if not await self._deletions.mark_leaving(part):
+                await self._refuse_held(part)
             await self._playback.end_all(recording=part.recording)
-            await self._keys.destroy(part.files)
+            try:
+                await self._keys.destroy(part.files)
+            except KeysHeld:  # a hold came, at another server: what it found alive stays
+                await self._refuse_held(part)
+                raise Held from None
         evidence, destroyed_at = await gather(self._keys, await self._files(part))
-        await self._deletions.note_part(part.id, destruction=evidence, destroyed_at=destroyed_at)
+        await self._deletions.part_proven(part.id, evidence, destroyed_at)
         return replace(part, destruction=evidence, destroyed_at=destroyed_at)
 
     async def _refuse_held(self, part: PartRow) -> None:
@@ -196,14 +248,21 @@ class Parts:
 
     async def _renew_manifest(self, part: PartRow, row: RecordingRow) -> None:
         """A manifest without the part, under a key of its own; a half-written one of an earlier run is forgotten."""
-        place = Place(
-            row.id, row.started_at.date(), row.retention_class, self._vault, self._keys, self._catalogue, self._clock
-        )
+        place = self._place(row)
         files = await self._catalogue.files_of(row.id)
         fresh = [file for file in files if file.row.kind is FileKind.MANIFEST and file.id not in part.files]
         await place.forget([file.row for file in fresh if not file.is_sealed_manifest])
         if not any(file.is_sealed_manifest for file in fresh):
-            await seal_manifest(without(await self._manifest(row), part.participant), place)
+            try:
+                await seal_manifest(without(await self._manifest(row), part.participant), place)
+            except (KeyDestroyed, ManifestLost, VaultMissing):
+                if part.reason != RESTORED:
+                    raise
+                _log.error("part.manifest_lost", code=ManifestLost.code, recording=row.id)  # it died with the part then
+
+    def _place(self, row: RecordingRow) -> Place:
+        day = row.started_at.date()
+        return Place(row.id, day, row.retention_class, self._vault, self._keys, self._catalogue, self._clock)
 
     async def _remove(self, part: PartRow) -> None:
         for file in await self._files(part):
@@ -211,10 +270,11 @@ class Parts:
 
     async def _certify(self, part: PartRow, row: RecordingRow) -> PartRow:
         files = await self._files(part)
-        issued = self._certifier.certificate(part_case(part, row), files, self._log.head(), self._clock.now())
+        issued = await self._certifier.certificate(part_case(part, row), files, self._log.head(), self._clock.now())
         living = [file for file in await self._catalogue.files_of(row.id) if file.is_sealed_track]
         kept = {"certificate": issued.blob, "effective_after": issued.effective_after}
-        await self._deletions.part_certified(part, sum(file.size for file in living), **kept)
+        if not await self._deletions.part_certified(part, sum(file.size for file in living), **kept):
+            raise WrongState  # another server was quicker
         return replace(part, certificate=issued.blob, effective_after=issued.effective_after)
 
     async def _files(self, part: PartRow) -> Sequence[StoredFile]:

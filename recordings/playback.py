@@ -1,12 +1,15 @@
 """Playing sealed recordings: short grants, entered in the log before a key is released, and byte ranges under them."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from recordings.catalogue import Catalogue
 from recordings.coverage import Coverage
 from recordings.envelope import Octets
+from recordings.grants import PATIENCE, Lately
 from recordings.refusals import GrantNeeded, NotPlayable, RangeNotSatisfiable, TooManyGrants
 from recordings.rows import GrantRow, RecordingRow, StoredFile
 from recordings.sealed import FileClosed, OpenFile
@@ -47,6 +50,7 @@ class _Live:
     visit: str
     expires_at: datetime
     tracks: Mapping[str, OpenFile]
+    playable: Lately  # another server may destroy it
     size: int = 0
     ranges: int = 0
     coverage: dict[str, Coverage] = field(default_factory=dict)
@@ -91,7 +95,8 @@ class Playback:
         async with self._log.act(intent):  # durable before any key is asked for
             tracks = await self._open_tracks(row)
             await self._catalogue.add_grant(mine)
-            live = _Live(mine, caller.actor(), caller.session, row.visit, mine.expires_at, tracks)
+            playable = Lately(partial(self._catalogue.playable, recording, tuple(tracks)), self._clock)
+            live = _Live(mine, caller.actor(), caller.session, row.visit, mine.expires_at, tracks, playable)
             self._live[mine.id] = live
             await self._refuse_if_deleting(live)
             await self._refuse_if_taken_away(caller, live, row)
@@ -100,9 +105,10 @@ class Playback:
     async def renew(self, caller: Caller, grant: str) -> datetime:
         """Another term from now on, if the rules still allow it.
 
-        Raises GrantNeeded once it ended, or for somebody else's; and as `grant`.
+        Raises GrantNeeded once it ended, its tracks are being destroyed, or for somebody else's; and as `grant`.
         """
         live = self._playing(caller, grant)
+        await self._refuse_if_gone(live)
         thing = await self._catalogue.object_of(await self._catalogue.recording(live.row.recording), self._clock.now())
         require(caller, access.Action.RECORDINGS_PLAY, thing, purpose=live.row.purpose)
         live.expires_at = self._clock.now() + self._term
@@ -139,7 +145,10 @@ class Playback:
         session: str | None = None,
         visit: str | None = None,
     ) -> None:
-        """End the grants of a recording, person, session or visit now: their keys are dropped and streams break off."""
+        """End the grants of a recording, person, session or visit now: their keys are dropped and streams break off.
+
+        Of a recording, or a part, whose end stands in the database: also those that another server may be giving out.
+        """
         wanted = {"recording": recording, "user": user, "session": session, "visit": visit}
         for live in list(self._live.values()):
             having = {"session": live.session, "recording": live.row.recording}
@@ -147,15 +156,21 @@ class Playback:
             if all(value is None or having[name] == value for name, value in wanted.items()):
                 await self._end(live, "revoked")
         if recording is not None:
+            elsewhere = await self._catalogue.read_elsewhere(recording)
             for end in self._others:
                 await end(recording)
+            if elsewhere:
+                await asyncio.sleep(PATIENCE)
 
     async def expire(self) -> int:
-        """End the grants whose term is over; how many."""
+        """End the grants whose term is over, or whose tracks another server destroys; how many whose term is over."""
         now = self._clock.now()
         over = [live for live in self._live.values() if live.expires_at <= now]
         for live in over:
             await self._end(live, "expired")
+        for live in list(self._live.values()):
+            if not await live.playable.stands():
+                await self._end(live, "revoked")
         return len(over)
 
     async def close_stale(self) -> int:
@@ -194,11 +209,16 @@ class Playback:
 
     async def _refuse_if_deleting(self, live: _Live) -> None:
         """A deletion that began while the keys were being opened may not have seen this grant to end it."""
-        recording = live.row.recording
-        sealed = {file.id for file in await self._catalogue.files_of(recording) if file.is_sealed_track}
-        if (await self._catalogue.recording(recording)).state != State.SEALED or not live.tracks.keys() <= sealed:
+        try:
+            await self._refuse_if_gone(live)
+        except GrantNeeded:
+            raise NotPlayable from None
+
+    async def _refuse_if_gone(self, live: _Live) -> None:
+        """What another server destroys ends here, too. Raises GrantNeeded."""
+        if not await live.playable.stands():
             await self._end(live, "revoked")
-            raise NotPlayable
+            raise GrantNeeded
 
     async def _refuse_if_taken_away(self, caller: Caller, live: _Live, row: RecordingRow) -> None:
         """Whoever left the visit's circle while the keys were being opened had no grant yet that could be ended."""
@@ -214,6 +234,7 @@ class Playback:
         pieces = file.chunks(start, end)
         try:
             async for piece in pieces:
+                await self._refuse_if_gone(live)
                 if live.ended or live.expires_at <= self._clock.now():
                     raise GrantNeeded
                 at += len(piece)

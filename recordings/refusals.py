@@ -15,6 +15,12 @@ class CaptureMissing(Refusal):
     message = "A file that was recorded is not where it was stored, so the recording cannot be sealed yet."
 
 
+class ManifestLost(Refusal):
+    code = "manifest_lost"
+    reason = Reason.UNAVAILABLE
+    message = "This recording plays, but its manifest is lost: it was restored from before a part of it was destroyed."
+
+
 class KeysUnavailable(Refusal):
     code = "keys_unavailable"
     reason = Reason.UNAVAILABLE

@@ -12,6 +12,7 @@ from recordings.part import Place
 from recordings.playback import open_file
 from recordings.progress import NotedLedger
 from recordings.recover import AlreadySealed, Kept, recover
+from recordings.refusals import ManifestLost
 from recordings.rows import RecordingRow
 from recordings.states import State
 from recordings.tasks import Tasks
@@ -88,8 +89,13 @@ class Sealer:
         self._closing.set()
 
     async def manifest(self, row: RecordingRow) -> Manifest:
-        """A sealed recording's manifest, whole and authentic. Raises what the vault and the envelope refuse with."""
-        file = next(file for file in await self._catalogue.files_of(row.id) if file.is_sealed_manifest)
+        """A sealed recording's manifest, whole and authentic.
+
+        Raises ManifestLost, and what the vault and the envelope refuse with.
+        """
+        file = next((file for file in await self._catalogue.files_of(row.id) if file.is_sealed_manifest), None)
+        if file is None:
+            raise ManifestLost
         opened = await open_file(self._keys, self._vault, file)
         return Manifest.parse(b"".join([piece async for piece in opened.chunks(0, opened.size)]))
 

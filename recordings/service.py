@@ -10,7 +10,7 @@ from recordings.envelope import Octets
 from recordings.playback import Grant
 from recordings.ports import ConsentFact, Party, RecordingListener
 from recordings.recorder import AskKey
-from recordings.refusals import NotPlayable
+from recordings.refusals import ManifestLost, NotPlayable
 from recordings.rows import RecordingRow, RetentionRule
 from recordings.rules import DEFAULT_CLASS
 from recordings.states import State
@@ -140,15 +140,19 @@ class RecordingService(Wired):
         return await self._views.one(recording)
 
     async def manifest(self, caller: Caller, recording: str) -> Mapping[str, Any] | None:
-        """Participants, consent spans, gaps; None until sealed and after deletion. Entered before its key is asked for.
+        """Participants, consent spans, gaps; entered before its key is asked for.
 
-        Raises NotFound, Forbidden, LogUnavailable and what the vault and the envelope refuse with.
+        None until sealed, after deletion, and where a restore could not bring it back. Raises NotFound, Forbidden,
+        LogUnavailable and what the vault and the envelope refuse with.
         """
         row = await self._readable(caller, recording)
         if row.state != State.SEALED:
             return None
         await self._log.enter(_entry(Action.RECORDING_READ, caller, row))
-        return asdict(await self._sealer.manifest(row))
+        try:
+            return asdict(await self._sealer.manifest(row))
+        except ManifestLost:
+            return None
 
     async def grant(self, caller: Caller, recording: str, purpose: str) -> Grant:
         """Raises NotFound, Forbidden, NotPlayable, TooManyGrants, LogUnavailable and the key store's refusals."""
@@ -234,6 +238,10 @@ class RecordingService(Wired):
     async def destroy_again(self, recording: str) -> None:
         """Begin the deletion of what a restore brought back although it had been destroyed. Raises as a deletion."""
         await self._destroying.deletion.begin(await self.catalogue.recording(recording), Wish(SYSTEM, "restored"))
+
+    async def destroy_part_again(self, recording: str, participant: str) -> bool:
+        """The same of one participant's part, whole; whether anything was there. Raises as `Parts.destroy_again`."""
+        return await self._destroying.parts.destroy_again(recording, participant)
 
     async def sweep(self, now: datetime | None = None) -> Report:
         """Destroy what is due."""

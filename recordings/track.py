@@ -85,7 +85,7 @@ class TrackCapture:
         self._reports: dict[TrackKind, bytes] = {}
         self._losses: dict[TrackKind, int] = {"audio": 0, "video": 0}
         self._allowances: dict[TrackKind, _Allowance] = {"audio": _Allowance(200, 500), "video": _Allowance(120, 300)}
-        self._reporting = _Allowance(20, 100)
+        self._reporting: dict[TrackKind, _Allowance] = {"audio": _Allowance(20, 100), "video": _Allowance(20, 100)}
 
     @property
     def is_open(self) -> bool:
@@ -119,7 +119,7 @@ class TrackCapture:
 
     def sender_report(self, kind: TrackKind, timestamp: int, ntp: int) -> None:
         now = self._clock.steady()
-        if not self._reporting.passes(now):
+        if not self._reporting[kind].passes(now):
             return
         record = framelog.report(kind, timestamp, ntp, now)
         self._reports[kind] = record

@@ -101,8 +101,15 @@ class Uploader:
             await self._vault.ship(name, file.size, file.sha256 or "")
         except VaultFrozen:
             return  # its deletion came in between
-        if await self._catalogue.placed(file.id, "remote"):
-            await self._vault.local.delete(name)
+        except VaultMissing:
+            if await self._catalogue.placed(file.id, "uploading"):
+                raise
+            await self._vault.remote.delete(name)
+            return  # another server's did
+        if not await self._catalogue.placed(file.id, "remote"):
+            await self._vault.remote.delete(name)  # another server looked there for it before it arrived
+            return
+        await self._vault.local.delete(name)
         self.figures.shipped += 1
         self.figures.octets += file.size
         self.figures.waiting -= 1

@@ -3,11 +3,13 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 
 from recordings.catalogue import Catalogue
 from recordings.export.ledger import ExportLedger, ExportRow
 from recordings.export.states import State
 from recordings.export.views import file_name, mime
+from recordings.grants import Lately
 from recordings.playback import open_file
 from recordings.refusals import NotPlayable, RangeNotSatisfiable
 from recordings.states import State as RecordingState
@@ -98,13 +100,18 @@ class Downloads:
             file = next((file for file in await self.catalogue.export_files() if file.id == row.file), None)
             if file is None:
                 raise NotFound
+            there = Lately(partial(self._is_there, row), self.clock)  # another server may remove it
             opened = await open_file(self.keys, self.vault, file)
             async with aclosing(opened.chunks(start, min(end, row.size))) as chunks:
                 async for piece in chunks:
-                    if reading.ended:
+                    if not await there.stands() or reading.ended:
                         raise NotPlayable
                     act.detail["bytes"] = int(act.detail["bytes"]) + len(piece)
                     yield bytes(piece)  # the next one comes in the same memory
+
+    async def _is_there(self, row: ExportRow) -> bool:
+        recording = await self.catalogue.recording(row.recording)
+        return recording.state == RecordingState.SEALED and (await self.ledger.get(row.id)).state is State.READY
 
     def end(self, export: str) -> None:
         """Break off every download of this export."""

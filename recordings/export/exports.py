@@ -191,9 +191,10 @@ class Exports:
         await self._clear()
 
     async def _clear(self) -> None:
-        """Destroy the files of exports that are neither ready nor being made; what refuses waits for the next sweep."""
+        """Destroy the files of exports neither ready nor being made, here or by a living other; the rest waits."""
         busy = {live.recording.id for live in self._live.values()}
         files = await self._catalogue.export_files()
+        busy |= await self.ledger.made_elsewhere()  # before those that are ready: what becomes it now is in either
         kept = {row.file for row in await self.ledger.in_states((State.READY,))}
         for file in files:
             busy |= {live.recording.id for live in self._live.values()}

@@ -11,6 +11,7 @@ from recordings.export.states import State, Step, after, sources
 from recordings.export.wire import Format, Protection
 from recordings.export.wish import Wish
 from telehealth.errors import NotFound, WrongState
+from telehealth.store import nodes as lives
 from telehealth.store.engine import Store
 from telehealth.store.tables import exports
 
@@ -106,6 +107,13 @@ class ExportLedger:
         wanted = exports.c.state.in_([state.value for state in OPEN])
         async with self._store.read() as connection:
             return int(await connection.scalar(select(func.count()).select_from(exports).where(wanted)) or 0)
+
+    async def made_elsewhere(self) -> set[str]:
+        """The recordings of which another living server may be making an export; none where this one is alone."""
+        async with self._store.read() as connection:
+            if len(await lives.living(connection)) < 2:
+                return set()
+        return {row.recording for row in await self.in_states(OPEN)}
 
     async def due(self, now: datetime) -> list[ExportRow]:
         """Ready ones whose life is over."""

@@ -13,6 +13,7 @@ from recordings.export.states import Step
 from recordings.part import NewFile, Place
 from recordings.partners import FileKind
 from recordings.playback import open_file
+from recordings.refusals import NotPlayable
 from recordings.rows import RecordingRow
 from recordings.sealer import Sealer
 from recordings.vault.store import Vault
@@ -88,6 +89,8 @@ class Maker:
         finished = await runner.run(job, tracks, runner.Keeping(place, file, aside), live.progressed)
         await place.forget([aside.row])
         live.files.remove(aside)
+        if file.row.file_id not in {left.id for left in await self.catalogue.export_files()}:
+            raise NotPlayable  # another server destroyed it with its recording, or with a part of that
         await self.catalogue.sealed(finished.file)
         now = self.clock.now()
         await self.ledger.step(

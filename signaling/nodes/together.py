@@ -270,8 +270,9 @@ class Together:
 
     async def run(self) -> None:
         """While a revocation may have been lost, ask again whether whoever is connected may be."""
+        unknown: list[Exception] = []
         while True:
-            wait = None if self._lines.all_reachable() else CHECK_SECONDS
+            wait = None if not unknown and self._lines.all_reachable() else CHECK_SECONDS
             try:
                 async with asyncio.timeout(wait or CHECK_SECONDS):
                     await self._check.wait()
@@ -279,18 +280,24 @@ class Together:
                 if wait is None:
                     continue
             self._check.clear()
-            for socket in self._rooms.sockets:
-                await self._checked(socket)
+            faults = [await self._checked(socket) for socket in self._rooms.sockets]
+            unknown = [fault for fault in faults if fault is not None]
+            if unknown:
+                log.error("node.not_checked", code="not_checked", count=len(unknown), exc_info=unknown[0])
 
-    async def _checked(self, socket: Socket) -> None:
+    async def _checked(self, socket: Socket) -> Exception | None:
+        """Sign out who may not be connected any more; what kept from knowing: then it is asked again."""
         if socket.still is None:
-            return
+            return None
         try:
             await socket.still()
-        except Unavailable:
-            return  # not known now; asked again
+        except Unavailable as fault:
+            return fault
         except Refusal:
             self._rooms.sockets.sign_out(socket)
+        except Exception as fault:  # noqa: BLE001  # logged: a database that fails ends neither this worker nor the calls
+            return fault
+        return None
 
     async def close(self) -> None:
         """Let events under way end, and what was said leave."""

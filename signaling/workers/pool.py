@@ -76,9 +76,7 @@ class MediaPool:
         except (OSError, asyncio.CancelledError, BaseExceptionGroup) as fault:
             await pool.close()
             raise _first(fault) from None
-        pool._keepers = [
-            asyncio.create_task(pool._keep(index), name=f"media worker {index}") for index in pool._workers
-        ]
+        pool._keepers = [pool._kept(index) for index in pool._workers]
         return pool
 
     @property

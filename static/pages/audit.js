@@ -64,12 +64,12 @@ const asks = asking();
 const naming = asking();
 let named = "";
 
-/** The key of who is meant; where several are called so, which of them is asked. @param {string} name */
+/** The key of who is meant, always of this name; where several are called so, which of them is asked. @param {string} name */
 async function keyOf(name) {
-  const newest = naming();
   if (name === named) return which.value;
+  const newest = naming();
   const found = name ? await people({ name }) : [];
-  if (!newest()) return which.value; // another name was asked for since: what this was for is shown no more
+  if (!newest()) return found[0]?.patient ?? ""; // the page speaks of another name by now
   named = name;
   fill(which, ...found.map((one) => new Option(marks(one), one.patient)));
   whose.hidden = found.length < 2;
@@ -79,8 +79,11 @@ async function keyOf(name) {
 /** @param {boolean} further */
 async function load(further) {
   const newest = asks();
+  if (!further) more.hidden = true; // there is nothing to go on with until the answer is here
   try {
-    const found = await call("GET", `/audit/entries${query({ ...await criteria(), after: further ? cursor : null, limit: 100 })}`);
+    const wanted = await criteria();
+    if (!newest()) return;
+    const found = await call("GET", `/audit/entries${query({ ...wanted, after: further ? cursor : null, limit: 100 })}`);
     if (!newest()) return;
     cursor = found.next;
     more.hidden = !cursor;

@@ -34,14 +34,20 @@ if (given) await make();
 
 async function make() {
   const whose = { name: name.value.trim(), record: record.value.trim() };
+  const newest = asks();
   fill(several);
-  await trying(async () => {
-    if (!whose.name && !whose.record) return given ? of("", "") : say(t("whose.who"));
+  await trying(newest, async () => {
+    if (!whose.name && !whose.record) return given ? of("", "", newest) : say(t("whose.who"));
     const found = await people(whose);
-    const chosen = (/** @type {import("../ui/namesakes.js").Namesake} */ one) => of(one.patient, [whose.name, marks(one)].filter(Boolean).join(" · "));
-    if (found.length === 1) return chosen(found[0]);
+    if (!newest()) return;
+    /** @param {import("../ui/namesakes.js").Namesake} one @param {() => boolean} still */
+    const chosen = (one, still) => of(one.patient, [whose.name, marks(one)].filter(Boolean).join(" · "), still);
+    if (found.length === 1) return chosen(found[0], newest);
     paper.hidden = true;
-    fill(several, choice(found, (one) => trying(() => chosen(one))));
+    fill(several, choice(found, (one) => {
+      const still = asks();
+      trying(still, () => chosen(one, still));
+    }));
   });
 }
 
@@ -52,23 +58,22 @@ function say(words) {
   status.textContent = words;
 }
 
-/** @param {() => Promise<void> | void} work */
-async function trying(work) {
+/** @param {() => boolean} newest @param {() => Promise<void> | void} work */
+async function trying(newest, work) {
   status.hidden = true;
   try {
     await work();
   } catch (error) {
-    say(wordsFor(codeOf(error)));
+    if (newest()) say(wordsFor(codeOf(error)));
   }
 }
 
-/** @param {string} key @param {string} whose */
-async function of(key, whose) {
+/** @param {string} key @param {string} whose @param {() => boolean} newest */
+async function of(key, whose, newest) {
   const asked = query({
     patient: key, since: since.value && new Date(`${since.value}T00:00`).toISOString(),
     until: until.value && new Date(`${until.value}T23:59:59.999`).toISOString(),
   });
-  const newest = asks();
   const report = await call("GET", `/audit/${given ? "disclosures" : "report"}${asked}`);
   if (newest()) show(report, whose, asked);
 }

@@ -26,6 +26,7 @@ export function takingOut(recording, role) {
   let possible = { formats: ["webm"], plain_allowed: false };
 
   const asks = asking();
+  let busy = false; // as far as the last answer knew
 
   async function load() {
     const newest = asks();
@@ -39,11 +40,14 @@ export function takingOut(recording, role) {
     }
     wish.hidden = made ? !made.copies_allowed : false;
     refill(copies, ...requests.items.map((/** @type {any} */ one) => copyRow(one, load)), !requests.items.length && h("li", { class: "quiet" }, t("copies.none")));
-    const busy = made?.items.some((/** @type {any} */ one) => OPEN.includes(one.state)) || requests.items.some((/** @type {any} */ one) => one.state === "approved");
+    busy = made?.items.some((/** @type {any} */ one) => OPEN.includes(one.state)) || requests.items.some((/** @type {any} */ one) => one.state === "approved");
     if (busy) setTimeout(refresh, 700);
   }
 
-  const refresh = () => load().catch((error) => tell(wordsFor(codeOf(error)), "danger", codeOf(error)));
+  const refresh = () => load().catch((error) => {
+    tell(wordsFor(codeOf(error)), "danger", codeOf(error));
+    if (busy) setTimeout(refresh, 5000);
+  });
 
   /** @param {any} one */
   function row(one) {

@@ -33,6 +33,7 @@ more.addEventListener("click", () => load(true));
 /** @param {boolean} further */
 async function load(further) {
   const newest = asks();
+  if (!further) more.hidden = true; // there is nothing to go on with until the answer is here
   try {
     const whose = patient.value.trim();
     const asked = {

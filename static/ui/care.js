@@ -1,5 +1,5 @@
 // Who besides its clinician cares for a visit: its team, and emergency access ("breaking the glass").
-import { call, codeOf, onPurpose } from "../net/api.js";
+import { asking, call, codeOf, onPurpose } from "../net/api.js";
 import { ask, field, h, refill, tell } from "./dom.js";
 import { clock, t, wordsFor } from "./i18n.js";
 
@@ -75,8 +75,12 @@ export function waitingGlasses(me) {
     }
     await look();
   }
+  const asks = asking();
+
   async function look() {
+    const newest = asks();
     const { items } = await call("GET", "/glasses").catch(() => ({ items: [] }));
+    if (!newest()) return;
     const waiting = items.filter((/** @type {any} */ one) => one.state === "waiting" && one.by !== me);
     refill(place, ...waiting.map((/** @type {any} */ one) => h("div", { class: "note danger stack" },
       h("h2", {}, t("glass.asked", { name: one.by_name })),

@@ -9,17 +9,17 @@ Wrapping keys turn over without the key store; a cut that lacks one that its row
 """
 
 import asyncio
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, TypedDict
+from typing import BinaryIO, NamedTuple
 
 from telehealth.audit.ledger import Signed
 from telehealth.audit.log import AuditLog
 from telehealth.backup.refusals import BackupBusy
 from telehealth.backup.tarball import Small
+from telehealth.backup.tombstones import ENDED, TOMBSTONES, DestroyedPart, Tombstones
 from telehealth.config import Config
 from telehealth.keys.keystore import KeyStore
 from telehealth.store.copying import Snapshot
@@ -29,14 +29,6 @@ MOST_OPEN = 256  # captures held open at once; further ones are looked for by na
 _DYING = ("deleting", "deleted")
 _PASSING = ".new"  # ends the names that a write leaves for a moment
 KINDS = ("capture", "track", "manifest")  # exports live for days and can be made again
-TOMBSTONES = "tombstones.json"
-
-
-class Tombstones(TypedDict):
-    """What was destroyed: recordings, and single files of recordings that live on."""
-
-    recordings: list[str]
-    files: list[str]
 
 
 class FileRow(NamedTuple):
@@ -71,12 +63,15 @@ class Cut:
 
     def tombstones(self) -> Tombstones:
         """So that a restore of older data brings none of these back."""
-        parts = [id_ for (ids,) in self.snapshot.rows("destroyed_parts", "files") for id_ in ids or ()]
-        return {"recordings": [id_ for (id_,) in self.snapshot.rows("recordings", "id", state=_DYING)], "files": parts}
+        recordings = tuple(id_ for (id_,) in self.snapshot.rows("recordings", "id", state=_DYING))
+        begun = sorted(self.snapshot.rows("destroyed_parts", "entry", "recording_id", "participant_id", "files"))
+        parts = tuple(DestroyedPart(recording=id_, participant=who, files=files) for _, id_, who, files in begun)
+        ended = b"".join(content for name, content in self.keys if name == ENDED)
+        return Tombstones(recordings=recordings, parts=parts).proven(ended)
 
     def key_files(self) -> Iterator[Small]:
         """What goes into the set of keys."""
-        yield Small(TOMBSTONES, json.dumps(self.tombstones()).encode())
+        yield Small(TOMBSTONES, self.tombstones().model_dump_json().encode())
         yield from (Small(f"keys/{name}", content) for name, content in self.keys)
 
     def close(self) -> None:

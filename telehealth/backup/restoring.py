@@ -3,7 +3,6 @@
 Until everything is in place and checked, a folder `restoring` beside the log keeps any server from starting there.
 """
 
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -12,6 +11,8 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from recordings.vault.home import MARKER, Home
 from telehealth import places
 from telehealth.audit.entry import Code
@@ -19,7 +20,6 @@ from telehealth.audit.note import parse_verifier_key
 from telehealth.audit.verify import verify_folder
 from telehealth.backup import tarball
 from telehealth.backup.agefile import Identity, Sealed, decrypt, identities_in
-from telehealth.backup.cut import TOMBSTONES
 from telehealth.backup.destination import Destination, named_faults
 from telehealth.backup.manifest import Manifest, Object
 from telehealth.backup.refusals import (
@@ -32,6 +32,7 @@ from telehealth.backup.refusals import (
 )
 from telehealth.backup.settling import leave_note
 from telehealth.backup.standing import over_age
+from telehealth.backup.tombstones import ENDED, TOMBSTONES, Tombstones
 from telehealth.config import Config
 from telehealth.durable import private_folder, sync_folder
 from telehealth.store import copying
@@ -159,7 +160,7 @@ class Restoring:
             decrypt(folder / name, manifest.member(name).sealed, self._identities, file.write)
         return target
 
-    def _restore_keys(self, first: Manifest, newest: Manifest) -> dict[str, list[str]]:
+    def _restore_keys(self, first: Manifest, newest: Manifest) -> Tombstones:
         """The key folder, and what must stay destroyed.
 
         A provider of its own destroys keys for good, so buckets taken later hold what older ones no longer open:
@@ -173,7 +174,7 @@ class Restoring:
         if latest is not None:
             wanted = ("keys/shares/",) if first.provider != "file" else ()
             tarball.laid_over(latest, folder, lambda name: name == TOMBSTONES or name.startswith(wanted))
-        tombstones: dict[str, list[str]] = json.loads((folder / TOMBSTONES).read_bytes())
+        tombstones = _destroyed(folder / TOMBSTONES, latest or archive)
         for inner in sorted((folder / "keys").iterdir()):
             inner.rename(self._config.places.keys / inner.name)
         shutil.rmtree(folder)
@@ -217,6 +218,15 @@ class Restoring:
     def _put(self, source: Path, sealed: Sealed, target: Path) -> None:
         with tarball.fresh(target) as file:
             decrypt(source, sealed, self._identities, file.write)
+
+
+def _destroyed(tombstones: Path, newest: Path) -> Tombstones:
+    """Those whose keys were destroyed by the time of the newest keys. Raises BackupTampered."""
+    ended = b"".join(content for name, content in tarball.contents(newest) if name == f"keys/{ENDED}")
+    try:
+        return Tombstones.model_validate_json(tombstones.read_bytes()).proven(ended)
+    except ValidationError:
+        raise BackupTampered(TOMBSTONES) from None
 
 
 def _whole(item: Object) -> Sealed:

@@ -4,10 +4,9 @@
 """
 
 import asyncio
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -18,6 +17,7 @@ from recordings.vault.store import Vault
 from telehealth.audit.actions import Action
 from telehealth.audit.entry import SYSTEM, Code, Entry, Outcome
 from telehealth.backup.refusals import BackupTampered
+from telehealth.backup.tombstones import Tombstones
 from telehealth.base import Base
 from telehealth.durable import sync_folder, write_whole
 from telehealth.errors import NotFound
@@ -30,37 +30,43 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What was done: recordings and single files that stay destroyed, sessions ended."""
+    """What was done: recordings and parts of recordings that stay destroyed, sessions ended."""
 
     recordings: int
-    files: int
+    parts: int
     sessions: int
 
 
-def leave_note(audit: Path, about: dict[str, Code], tombstones: dict[str, list[str]]) -> None:
+class _Note(Tombstones):
+    about: dict[str, Code]
+
+
+def leave_note(audit: Path, about: dict[str, Code], tombstones: Tombstones) -> None:
     """Written when all data are in place. Blocks."""
-    write_whole(audit / NOTE, json.dumps({"about": about, **tombstones}).encode())
+    write_whole(audit / NOTE, _Note(about=about, **tombstones.model_dump()).model_dump_json().encode())
 
 
 async def settle(base: Base, vault: Vault, recordings: RecordingService) -> Settled | None:
     """Done once after a restore; None otherwise. Raises BackupTampered, LogUnavailable and what keys refuse with."""
     note = base.config.places.audit / NOTE
     try:
-        found: dict[str, Any] = json.loads(await asyncio.to_thread(note.read_bytes))
+        found = _Note.model_validate_json(await asyncio.to_thread(note.read_bytes))
     except FileNotFoundError:
         return None
-    await _refuse_strangers(base, found["about"]["signer"])
-    detail = {**found["about"], "tombstones": len(found["recordings"]) + len(found["files"])}
-    await base.log.enter(Entry(Action.RESTORE, Outcome.DONE, SYSTEM, detail=detail))
+    await _refuse_strangers(base, str(found.about["signer"]))
     catalogue = Catalogue(base.store)
-    again = [id_ for id_ in found["recordings"] if await _destroy_again(base, catalogue, recordings, id_)]
+    parts = [(part.recording, part.participant) for part in found.parts] + await _parts_of(catalogue, found.files)
+    detail: dict[str, Code] = {**found.about, "tombstones": len(found.recordings) + len(parts)}
+    await base.log.enter(Entry(Action.RESTORE, Outcome.DONE, SYSTEM, detail=detail))
+    again = [id_ for id_ in found.recordings if await _destroy_again(base, catalogue, recordings, id_)]
     if again:
         await recordings.finish_deletions()
-    files = await _end_files(base, catalogue, vault, found["files"])
+    ended_parts = [part for part in parts if await _destroy_part_again(recordings, *part)]
+    await _end_exports(base, catalogue, vault)
     ended = await _end_sessions(base)
     await asyncio.to_thread(_away, note)
-    _log.warning("restore.settled", count=len(again) + files)
-    return Settled(len(again), files, ended)
+    _log.warning("restore.settled", count=len(again) + len(ended_parts))
+    return Settled(len(again), len(ended_parts), ended)
 
 
 async def _refuse_strangers(base: Base, signer: str) -> None:
@@ -92,19 +98,27 @@ async def _destroy_again(base: Base, catalogue: Catalogue, recordings: Recording
     return True
 
 
-async def _end_files(base: Base, catalogue: Catalogue, vault: Vault, files: list[str]) -> int:
-    """Single files that had been destroyed, and exports, which are not backed up: shares, bytes, rows."""
-    shares = await base.keystore.file_ids()
-    ending = {file: f"{file}.sealed" for file in files} | {
-        one.id: one.row.name for one in await catalogue.export_files()
-    }
-    for file, name in ending.items():
-        if file in shares:
-            await base.keystore.release([file])  # a hold of then had been released when the file was destroyed
-            await base.keystore.destroy([file])
-        await vault.delete(name)
-        await catalogue.gone(file)
-    return len(files)
+async def _destroy_part_again(recordings: RecordingService, recording: str, participant: str) -> bool:
+    """Whether the restored data still had it."""
+    try:
+        return await recordings.destroy_part_again(recording, participant)
+    except NotFound:
+        return False  # began after these data were taken
+
+
+async def _parts_of(catalogue: Catalogue, files: Sequence[str]) -> list[tuple[str, str]]:
+    """Recording and participant of single files, once each."""
+    found = await catalogue.files_named(files)
+    who = [(file.row.recording_id, file.row.participant_id) for file in found]
+    return list(dict.fromkeys((recording, one) for recording, one in who if one is not None))
+
+
+async def _end_exports(base: Base, catalogue: Catalogue, vault: Vault) -> None:
+    """They are not backed up: shares, bytes, rows."""
+    for one in await catalogue.export_files():
+        await base.keystore.destroy([one.id])
+        await vault.delete(one.row.name)
+        await catalogue.gone(one.id)
 
 
 async def _end_sessions(base: Base) -> int:

@@ -13,7 +13,7 @@ MARGIN = timedelta(hours=1)  # a set of keys goes that long before its age would
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """`sets`, `key_sets`: ids of whole ones, oldest first. `over_age`: of keys, also broken off, older than the promise.
+    """`sets`, `key_sets`: ids of whole ones, oldest first. `over_age`: of keys, also broken off, past the promise.
 
     `overdue`: none, or the newest is older than `backup.every_hours` or has no keys. `unreachable`: a place cannot be
     read.

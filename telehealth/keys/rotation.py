@@ -90,7 +90,10 @@ class Rotation:
     async def _unended(self, steps: tuple[Step, ...]) -> Index:
         """The new generations in place of those whose keys are to end."""
         leaves = frozenset(file_id for step in steps for file_id in step.leaves)
-        return Index(await self._alive(without={step.old_name for step in steps}), unended=leaves)
+        living = await self._alive(without={step.old_name for step in steps})
+        if not {step.new_name for step in steps if step.new} <= {header.file_name for header in living}:
+            raise KeyStoreDamaged
+        return Index(living, unended=leaves)
 
     async def _heal(self, index: Index) -> None:
         """Write anew, to every place, what one of them lacks or has in an older revision; drop what is superseded."""

@@ -131,28 +131,30 @@ class Furnished:
                 )
             )
 
-    async def begin(self, house: House, packets: int = 30, size: int = 97) -> str:
-        """A recording under way, so many packets of 20 ms and about `size` octets in it."""
+    async def begin(self, house: House, packets: int = 30, size: int = 97, *others: Somebody) -> str:
+        """A recording under way, so many packets of 20 ms and about `size` octets of everybody in it."""
+        parties = (self.patient, *others)
         recording = await house.recordings.begin(
             visit=self.visit,
             clinician=self.clinician,
             patient_lookup=PATIENT,
-            parties=(self.patient,),
+            parties=parties,
             purpose="treatment_record",
-            consents=(Yes(self.patient.participant, house.clock.now()),),
+            consents=tuple(Yes(one.participant, house.clock.now()) for one in parties),
             listener=Ear(),
         )
-        sink, began = house.recordings.sink(recording, self.patient.participant), house.clock.steady()
+        sinks, began = [house.recordings.sink(recording, one.participant) for one in parties], house.clock.steady()
         for number in range(packets):
             stamp = number * 960
-            sink.frame(EncodedFrame("audio", opus(stamp, size), stamp, True, began + number * 0.02))
+            for sink in sinks:
+                sink.frame(EncodedFrame("audio", opus(stamp, size), stamp, True, began + number * 0.02))
             if number % 200 == 199:
                 await asyncio.sleep(0.01)  # capture writes meanwhile
         return recording
 
-    async def recorded(self, house: House) -> str:
+    async def recorded(self, house: House, *others: Somebody) -> str:
         """A sealed recording."""
-        recording = await self.begin(house)
+        recording = await self.begin(house, 30, 97, *others)
         await house.recordings.stop(recording, "clinician")
         await house.recordings.settle()
         return recording

@@ -89,6 +89,29 @@ def test_an_answer_that_was_overtaken_is_not_shown(at: Clinic, visited: Booked) 
     expect(others).to_have_count(0)
 
 
+def test_an_export_is_always_of_the_name_that_was_asked_for(at: Clinic, visited: Booked) -> None:
+    page, names, exports = admin(at, "en").page, list[Route](), list[str]()
+
+    def exported(route: Route) -> None:
+        exports.append(route.request.url)
+        route.fulfill(status=204)
+
+    page.goto(f"{at.house.url}/audit")
+    asked_for(page)
+    page.route("**/api/v1/audit/patients", lambda route: names.append(route))
+    page.route("**/api/v1/audit/export?*", exported)
+    page.fill("input[name=patient]", NAME)
+    for number in (1, 2):  # again, before the first is answered
+        page.get_by_role("button", name="Export what is found").click()
+        while len(names) < number:
+            page.wait_for_timeout(20)
+    for route in names:
+        route.continue_()
+    while len(exports) < 2:
+        page.wait_for_timeout(20)
+    assert all("patient=" in url for url in exports)
+
+
 @pytest.mark.parametrize("language", ["en", "ar"])
 def test_people_of_one_name_are_chosen_from_never_mixed(at: Clinic, visited: Booked, language: str) -> None:
     look, who = Looker(language), admin(at, language)

@@ -105,6 +105,7 @@ export const codes = {
   "error.keys_exposed": "Key files are readable by others. Please tell your administrator.",
   "error.keys_unavailable": "The key store does not answer, so nothing can be recorded or played.",
   "error.capture_missing": "A file that was recorded is not where it was stored, so the recording cannot be sealed yet.",
+  "error.manifest_lost": "This recording plays, but its manifest is lost: it was restored from before a part of it was destroyed.",
   "error.last_admin": "There must be at least one active administrator.",
   "error.leg_closed": "This connection to the recorder has ended.",
   "error.leg_not_wanted": "No recording is waiting for your sound and picture.",

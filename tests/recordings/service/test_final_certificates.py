@@ -11,7 +11,8 @@ from recordings_house import House
 from unplugged import Plug, Power
 
 from recordings.certificate import Certificate, follows, verify
-from recordings.evidence import CopyAges
+from recordings.evidence import OVER_AGE, CopyAges
+from recordings.vault.store import VaultUnreachable
 
 
 @pytest.fixture
@@ -141,3 +142,85 @@ def test_the_greater_age_counts(house: House) -> None:
         == CopyAges(9, 3).effective_after(now)
         == CopyAges(9, 9).effective_after(now)
     )
+
+
+class Shelf:
+    """A place of backups that may still hold keys from before."""
+
+    def __init__(self) -> None:
+        self.holds_old = True
+
+    async def copies_left(self) -> bool:
+        return self.holds_old
+
+
+@pytest.fixture
+async def shelf(tmp_path: Path) -> AsyncIterator[tuple[Shelf, House]]:
+    """No copy is promised to live on, and yet one does."""
+    shelf, house = Shelf(), House(tmp_path)
+    house.copies_left = shelf.copies_left
+    await house.open()
+    yield shelf, house
+    await house.close()
+
+
+async def test_not_even_the_first_is_final_while_a_backup_of_keys_outlives_its_promise(
+    shelf: tuple[Shelf, House],
+) -> None:
+    place, house = shelf
+    recording = await house.recorded(0.06)
+    shown = await house.service.delete(house.admin, recording, "error")
+    assert (shown.state, shown.certificate) == ("deleting", "pending")
+    pending, first = await certificate(house, recording)
+    assert pending.status == "pending"
+    assert any(copy.what == "keys" and copy.place == OVER_AGE for copy in pending.residual)
+    house.clock.move(days=1)
+    assert (await house.service.sweep()).final == 0
+    place.holds_old = False
+    assert (await house.service.sweep()).final == 1
+    final, _ = await certificate(house, recording)
+    assert follows(final, first)
+    assert not any(copy.place == OVER_AGE for copy in final.residual)
+    assert (await house.service.show(house.admin, recording)).state == "deleted"
+
+
+async def test_nor_is_a_parts_first(shelf: tuple[Shelf, House]) -> None:
+    place, house = shelf
+    recording, who = await house.recorded(0.06), house.patient.participant
+    await house.service.erasing.destroy_part(house.admin, recording, who, "withdrawal")
+    [part] = (await house.service.show(house.admin, recording)).parts
+    assert part.certificate == "pending"
+    first = await house.service.erasing.part_certificate(house.admin, recording, who)
+    assert verify(first, house.service.certificate_public_key).status == "pending"
+    house.clock.move(days=1)
+    assert (await house.service.sweep()).final == 0
+    place.holds_old = False
+    assert (await house.service.sweep()).final == 1
+    final = await house.service.erasing.part_certificate(house.admin, recording, who)
+    assert follows(verify(final, house.service.certificate_public_key), first)
+
+
+@pytest.mark.parametrize("of_part", [False, True], ids=["recording", "part"])
+async def test_one_that_could_only_be_signed_late_becomes_final_by_a_look_for_copies_too(
+    shelf: tuple[Shelf, House], of_part: bool
+) -> None:
+    place, house = shelf
+    house.settings = replace(house.settings, backup_days=14)
+    await house.renew()
+    recording, who, erasing = await house.recorded(0.06), house.patient.participant, house.service.erasing
+    real, house.vault.delete = house.vault.delete, _away  # type: ignore[method-assign]
+    part = erasing.destroy_part(house.admin, recording, who, "withdrawal") if of_part else None
+    with pytest.raises(VaultUnreachable):
+        await (part or erasing.delete(house.admin, recording, "error"))
+    house.clock.move(days=15)
+    house.vault.delete = real  # type: ignore[method-assign]
+    assert (await house.service.sweep()).final == 0
+    house.clock.move(days=1)
+    assert (await house.service.sweep()).final == 0
+    place.holds_old = False
+    assert (await house.service.sweep()).final == 1
+    assert (await house.service.sweep()).final == 0
+
+
+async def _away(_name: str) -> None:
+    raise VaultUnreachable

@@ -14,6 +14,7 @@ from shipping_clinic import Clinic, Unplugged
 from sqlalchemy import insert, select
 from unplugged import Plug, Power
 
+from recordings.catalogue import Catalogue
 from recordings.upload import ALARM_SECONDS, AT_ONCE
 from recordings.vault.disk import DiskVault
 from recordings.vault.shipping import CopyDiffers, LocalDamaged, ShippingVault
@@ -230,6 +231,38 @@ async def test_a_deletion_breaks_off_the_move_that_is_under_way(clinic: Clinic) 
     assert await moving
     assert await remains(clinic.partner, clinic.bucket) == []
     assert clinic.disk() == {}
+
+
+@pytest.mark.parametrize("seconds", [0.2, 15.0], ids=["whole", "in_parts"])
+async def test_what_another_server_destroys_while_it_is_sent_is_not_left_there(clinic: Clinic, seconds: float) -> None:
+    assert clinic.partner is not None
+    assert clinic.bucket is not None
+    recording = await clinic.recorded(seconds)
+    reached, deleted = asyncio.Event(), asyncio.Event()
+    upload = clinic.remote.upload
+
+    async def slow(name: str, size: int, source: Any) -> None:
+        async def late(offset: int, length: int) -> bytes:
+            data = await source(offset, length)
+            reached.set()
+            await deleted.wait()
+            return bytes(data)
+
+        await upload(name, size, late)
+
+    clinic.remote.upload = slow  # type: ignore[method-assign]
+    moving = asyncio.create_task(clinic.uploader.round())
+    await reached.wait()
+    mine, never = clinic.vault, Catalogue(clinic.store).never_sealed
+    clinic.vault = ShippingVault(clinic.shipping.local, clinic.remote, never)  # type: ignore[assignment]
+    other = super(Clinic, clinic).make()  # of a server that knows nothing of the move
+    clinic.vault = mine
+    await other.delete(clinic.admin, recording, "patient_request")
+    deleted.set()
+    assert await moving
+    assert await remains(clinic.partner, clinic.bucket) == []
+    assert clinic.disk() == {}
+    await other.close()
 
 
 async def test_a_deletion_waits_for_a_store_that_is_down_and_is_finished_later(clinic: Clinic) -> None:

@@ -8,8 +8,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
+from signaling.nodes.together import Rooms, Together
 from telehealth.draining import Draining
 from telehealth.keys.keyring import Keyring
 from telehealth.noding import Noding
@@ -88,3 +90,29 @@ async def test_a_server_that_is_going_goes_on_handing_over_after_a_fault() -> No
             await until(lambda: live.asked > 3)
     assert [line["event"] for line in said] == ["node.hand_over_failed"] * 2
     assert all(line["exc_info"] for line in said)
+
+
+class Connected:
+    """A socket of which nobody can say at first whether it may be: the database is away."""
+
+    sid, far = "somewhere/one", None
+    asked = 0
+
+    async def still(self) -> None:
+        self.asked += 1
+        if self.asked < 2:
+            raise OperationalError("SELECT 1", None, OSError())
+
+
+async def test_asking_whether_somebody_may_be_connected_outlives_the_database() -> None:
+    socket: Any = Connected()
+    sockets: Any = [socket]
+    nothing: Any = None
+    together = Together(Rooms(nothing, sockets, nothing, nothing, nothing, nothing))
+    lines: Any = SimpleNamespace(all_reachable=lambda: True)
+    together.over(lines)
+    together.over_with("elsewhere")
+    with capture_logs() as said:
+        async with at_work(together.run()) as until:
+            await until(lambda: socket.asked == 2)  # asked again by itself
+    assert [(line["event"], line["count"]) for line in said] == [("node.not_checked", 1)]
