@@ -11,6 +11,7 @@ from typing import cast
 import pyotp
 
 from benchmarks.pipe import ROOT
+from recordings.grants import Lately
 from recordings.playback import _Live  # a grant in force, without the recording behind it
 from recordings.rows import GrantRow
 from recordings.sealed import OpenFile
@@ -127,13 +128,16 @@ class _Sized:
         """Nothing is held."""
 
 
+async def _stands() -> bool:
+    return True
+
+
 def _granted(house: House, caller: Caller) -> str:
     """A grant in force, put where `Playback` keeps those it gave."""
     now, grant = house.clock.now(), new_id(Kind.GRANT)
     until = now + timedelta(days=1)
     row = GrantRow(grant, new_id(Kind.RECORDING), caller.id, "treatment", now, until, None, 0, 0)
-    live = _Live(
-        row, Actor("user", caller.id), caller.session, new_id(Kind.VISIT), until, {TRACK: cast(OpenFile, _Sized())}
-    )
+    tracks, actor, visit = {TRACK: cast(OpenFile, _Sized())}, Actor("user", caller.id), new_id(Kind.VISIT)
+    live = _Live(row, actor, caller.session, visit, until, tracks, Lately(_stands, house.clock))
     house.recordings._playback._live[grant] = live
     return grant

@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 from nth_fault import FaultyFiles, FaultyKeys, FaultyLedger, NthFault, disk_fault
 from recording_clips import Event, Sender, leg, tone, watch
-from recording_studio import QUICK, Studio
+from recording_studio import Studio
 
-from recordings.capture import CaptureResult
+from recordings.capture import CaptureResult, Rhythm
 from recordings.recover import AlreadySealed, recover
 from recordings.seal import Sealed
 from recordings.vault.disk import DiskVault
 from recordings.vault.files import SystemFiles
 from telehealth.errors import Refusal, Unavailable
 
+BY_HAND = Rhythm(flush=3600, progress=0, least_free=0)  # its own round would take a chunk from under ours
 CHUNKS, PACKETS = 4, 10  # durable one after the other; packets of sound in each
 
 
@@ -107,7 +108,7 @@ async def recorded(studio: Studio, fault: NthFault) -> Taken:
     """Record, stop, seal, with whatever fails in between; frames may come at any time and are never refused."""
     taken = Taken()
     try:
-        capture = await studio.start(QUICK)
+        capture = await studio.start(BY_HAND)
     except (Refusal, DatabaseDown):
         return taken  # it says no before anything was shown as recorded
     sinks = capture.sink(studio.patient), capture.sink(studio.clinician)
@@ -116,6 +117,7 @@ async def recorded(studio: Studio, fault: NthFault) -> Taken:
             studio.play((sink, sound(chunk)))
         taken.sent += PACKETS
         await capture._flush_all()
+        await capture._progress()
         if capture._broken is None:
             taken.durable = taken.sent
     for sink in sinks:
@@ -205,7 +207,7 @@ async def test_a_recovery_that_fails_anywhere_loses_nothing_and_is_done_again(tm
 
 async def recorded_and_left(studio: Studio) -> Taken:
     """Recorded, durable, and nobody ended it: what a kill leaves."""
-    capture = await studio.start(QUICK)
+    capture = await studio.start(BY_HAND)
     sinks = capture.sink(studio.patient), capture.sink(studio.clinician)
     for sink in sinks:
         studio.play((sink, sound(0)))
