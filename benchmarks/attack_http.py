@@ -47,8 +47,8 @@ class Forger:
 
     def __init__(self, clinic: Clinic, chance: random.Random) -> None:
         people, self._chance, self._ids = clinic.people, chance, clinic.ids
-        self._session = people["admin"].session.cookies["staff"]
-        self._visit = people["patient"].session.cookies["visit"]
+        self._session = people["admin"].session.cookies["staff"] or ""
+        self._visit = people["patient"].session.cookies["visit"] or ""
         self._bearer = str(people["token"].session.headers["Authorization"]).partition(" ")[2]
         self._all = [self._session, self._visit, self._bearer]
 

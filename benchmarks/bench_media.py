@@ -95,7 +95,7 @@ def _ratio(ours: list[Window], theirs: list[Window]) -> float:
     return statistics.median(one.spent / other.spent for one, other in zip(ours, theirs, strict=True))
 
 
-def _aim(visits: int, most: float) -> dict[str, float]:
+def _aim(visits: int, most: float) -> dict[str, Any]:
     return {"at_most": most} if visits >= _RATIO_FROM else {}
 
 
@@ -103,7 +103,7 @@ def _quality(found: Series, seed: int) -> Iterator[Figure]:
     for side in ("ours", "janus"):
         windows = [window for (_, _, who), some in found.items() if who == side for window in some]
         told: dict[str, Any] = {"n": len(windows), "seed": seed}
-        aim = {"at_least": 0.999} if side == "ours" else {}
+        aim: dict[str, Any] = {"at_least": 0.999} if side == "ours" else {}
         yield measured(f"media.delivered.{side}", min(one.delivered for one in windows), "of those sent", **told, **aim)
         yield measured(f"media.kernel_drops.{side}", sum(one.drops for one in windows), "datagrams", **told)
         yield measured(f"media.altered.{side}", sum(one.wrong for one in windows), "packets", **told, at_most=0)

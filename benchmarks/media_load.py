@@ -113,7 +113,7 @@ class Engine:
         """One publishing peer of a visit."""
         self._made += 1
         first = 0x1000_0000 + 16 * self._made
-        parts = (Part("audio", "0", first + 1), Part("video", "1", first + 2))
+        parts: tuple[Part, ...] = (Part("audio", "0", first + 1), Part("video", "1", first + 2))
         if receiving:
             parts += (Part("audio", "2"), Part("video", "3"))
         line = self.open(parts, visit, side)

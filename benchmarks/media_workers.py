@@ -11,7 +11,7 @@ import random
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from benchmarks.figure import Figure, measured, said, say, wished
 from signaling.workers import MediaAway, MediaPool, RemoteLeg
@@ -62,7 +62,7 @@ async def _carried() -> float:
     child = Line(lambda *_: None)
     for line, end in zip((child, worker._line), socket.socketpair(), strict=True):
         end.setblocking(False)
-        await asyncio.get_running_loop().create_unix_connection(lambda line=line: line, sock=end)
+        await asyncio.get_running_loop().create_unix_connection(_made(line), sock=end)
     dispatch = Dispatch(child, 1, leg.attachment, 8 * 1_048_576, lambda: None)
     frames = [EncodedFrame("video", bytes(900), number, False, 1.0) for number in range(8)]
     begun = time.process_time()
@@ -79,6 +79,10 @@ async def _carried() -> float:
     return spent / FRAMES * 1e6
 
 
+def _made(line: Line) -> Callable[[], Line]:
+    return lambda: line
+
+
 async def _measured(count: int, chance: random.Random) -> tuple[list[float], list[float], int]:
     pool = await MediaPool.open(HOST, 0, workers=2, public_addresses=[HOST], clock=SystemClock())
     rooms = [[Speaker(f"{side}{number}", FILM, SOUND) for side in "ab"] for number in range(ROOMS)]
@@ -86,7 +90,7 @@ async def _measured(count: int, chance: random.Random) -> tuple[list[float], lis
         for number, room in enumerate(rooms):
             for speaker in room:
                 await speaker.come(pool, room=str(number))
-        killed, stopped, others = [], [], 0
+        killed, stopped, others = list[float](), list[float](), 0
         for how, into in [(signal.SIGKILL, killed), (signal.SIGSTOP, stopped)] * count:
             seconds, lost = await _one(pool, rooms, how, chance)
             say(f"  {how.name}: back after {seconds:.2f} s")

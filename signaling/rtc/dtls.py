@@ -16,7 +16,6 @@ _MTU = 1200  # octets of DTLS in one datagram
 _RECORD_HEADER = 13
 _REPLAY_WINDOW = 1024
 _EXPORTER_LABEL = b"EXTRACTOR-dtls_srtp"
-_MOST_READS = 16
 
 
 class Progress(Enum):
@@ -145,7 +144,8 @@ class Association:
             self.progress = Progress.ESTABLISHED
 
     def _read(self) -> None:
-        for _ in range(_MOST_READS):
+        """Take all that came, and let go of it: a leg carries media alone."""
+        while True:
             try:
                 self._ssl.recv(2048)
             except SSL.WantReadError:

@@ -13,7 +13,7 @@ from signaling.rtc.paths import Transport
 from signaling.rtc.place import Place
 from signaling.rtc.room import Slot
 from signaling.rtc.rtp import LARGEST_PACKET
-from signaling.rtc.sdp import Offer, OfferRefused, parse_offer
+from signaling.rtc.sdp import MOST_RECEIVING, Offer, OfferRefused, parse_offer
 from signaling.rtc.stats import LegStats
 from signaling.rtc.traffic import Line, Seat, Traffic
 from telehealth.clock import Clock
@@ -150,6 +150,8 @@ class Leg:
         offer = parse_offer(offer_sdp, room=self._in_room, known=self._sources)
         if offer.fingerprints != self._offer.fingerprints:
             raise OfferRefused("fingerprint_changed")
+        if len(self._traffic.voices.keys() | {section.mid for section in offer.receiving}) > MOST_RECEIVING:
+            raise OfferRefused("too_many_sections")  # a section is kept as long as its leg
         if (offer.ufrag, offer.password) != (self._offer.ufrag, self._offer.password):
             self.agent.restart(offer.ufrag, self._wire.clock.steady())
             self._wire.enroll(self)

@@ -88,6 +88,11 @@ class Outlet(OutletState):
         if origin is None or origin is self.origin:
             self._running = False
 
+    def forget(self, origin: "Publication") -> None:
+        """What comes next from `origin` has another clock, too."""
+        if origin is self.origin:
+            self.origin = None
+
     def hold(self, held: bool) -> None:
         """Send nothing while the path is dead, or go on, without a hole in the numbers."""
         if held != self.held:

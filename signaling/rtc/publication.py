@@ -18,13 +18,13 @@ from signaling.rtc.vp8 import starts_key_frame
 from telehealth.frames import CLOCK_RATE, TrackKind
 
 if TYPE_CHECKING:
+    from signaling.rtc.outlet import Outlet
     from signaling.rtc.room import Feed
 
 _PATIENCE: dict[TrackKind, float] = {"audio": 0.0, "video": 0.01}  # seconds; sound cannot wait and is small
 _AWAY = 1.0  # seconds without a packet: what is missing afterwards was never on its way
 _STALE_STREAK = 64  # packets in a row from far behind: the sender began anew
 _SILENT_LEVEL = 0x7F
-_CHANGES = 4  # of its SSRC that are followed in a leg's life, as browsers do after renegotiation
 
 
 class Publication(PublicationState):
@@ -87,6 +87,8 @@ class Publication(PublicationState):
         self.reception = Reception(ssrc, CLOCK_RATE[self.kind])
         self.report = None
         self._restart()
+        for outlet in self._outlets:
+            outlet.forget(self)
 
     def take(self, view: memoryview, size: int, head: tuple[int, int, int, int, int], now: float) -> bool:
         """A packet of its source, decrypted in `view[:size]` and not kept there; False if it is malformed."""
@@ -218,5 +220,9 @@ class Publication(PublicationState):
         self._next = self._stale = 0
         self.gaps.missing.clear()
         self.history.clear()
-        for outlet in self.feed.outlets if self.feed is not None else ():
+        for outlet in self._outlets:
             outlet.interrupt(self)
+
+    @property
+    def _outlets(self) -> tuple["Outlet", ...]:
+        return self.feed.outlets if self.feed is not None else ()

@@ -1,5 +1,6 @@
 """What a leg does with decrypted packets: route them to what they publish and tell the sender how it went."""
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from struct import Struct
@@ -22,6 +23,7 @@ _KEY_FRAME_EVERY = 1.0  # seconds
 _SOUND = 50_000  # bit/s that a publisher sends beside its pictures
 _ASSUMED_ROUND_TRIP = 0.1
 _ROUND_TRIPS: dict[TrackKind, float] = {"audio": 1.0, "video": 1.5}  # until a missing packet is asked for again
+_MOST_GONE = 128  # sources
 _RECORDED: tuple[Source, ...] = ("audio", "camera")
 
 
@@ -63,6 +65,7 @@ class Receiver:
         self._lane = lane
         lane.sources = self._sources
         self._repeats: dict[int, Publication] = {}
+        self._gone: deque[int] = deque(maxlen=_MOST_GONE)  # sources of sections that ended
         self._key_asked = float("-inf")
         self._reported = float("-inf")
         self._window = (0, 0, 0)
@@ -81,9 +84,8 @@ class Receiver:
             if publication is None:
                 publication = self.publications[source] = Publication(section, self._order, self._clock, self._queue)
                 self._record(source)
+            self._follow_repeats(publication, section.repair)
             publication.follow(section)
-            if section.repair is not None:
-                self._repeats[section.repair] = publication
 
     @property
     def said_goodbye(self) -> bool:
@@ -210,12 +212,16 @@ class Receiver:
         )
 
     def _identify(self, view: memoryview, size: int, head: tuple[int, int, int, int, int]) -> Publication | None:
-        """Whose a new source is (RFC 9143 §9.2): by its MID, by the offer, by a payload type of one section alone."""
+        """Whose a new source is (RFC 9143 §9.2): by its MID, by the offer, by a payload type of one section alone.
+
+        What comes late from a section that ended is nobody's.
+        """
         ssrc, payload_type = head[4], head[1] & 0x7F
         every = list(self.publications.values())
         named = [item for item in every if self._says_mid(item, view, size)]
         named = named or [item for item in every if item.section.ssrc == ssrc]
-        named = named or [item for item in every if payload_type in (item.codec.payload_type, item.codec.rtx)]
+        if not named and ssrc not in self._gone:
+            named = [item for item in every if payload_type in (item.codec.payload_type, item.codec.rtx)]
         if len(named) != 1:
             return None
         publication = named[0]
@@ -238,6 +244,8 @@ class Receiver:
             self._sources.pop(publication.reception.ssrc, None)
         self._sources[ssrc] = publication
         publication.begin(ssrc)
+        if publication.stream is not None:
+            publication.stream.end()
         if self._recording is not None and publication.stream is not None:
             publication.stream = self._recording.stream(publication.kind)
 
@@ -246,10 +254,20 @@ class Receiver:
             publication = self.publications[source]
             publication.stream = self._recording.stream(publication.kind)
 
+    def _follow_repeats(self, publication: Publication, repair: int | None) -> None:
+        before = publication.section.repair
+        if before not in (None, repair) and self._repeats.get(before) is publication:
+            del self._repeats[before]
+        if repair is not None:
+            self._repeats[repair] = publication
+
     def _forget(self, publication: Publication) -> None:
         for table in (self._sources, self._repeats):
             for ssrc in [ssrc for ssrc, owner in table.items() if owner is publication]:
                 del table[ssrc]
+                self._gone.append(ssrc)
+        if publication.stream is not None:
+            publication.stream.end()
 
     def _repair(self, publication: Publication, now: float) -> None:
         if publication.gaps.missing and publication.reception is not None:

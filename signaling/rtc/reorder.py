@@ -87,6 +87,18 @@ class Reorder:
         self._report_loss(found)
         return found
 
+    def rest(self) -> list[Arrived | Gap]:
+        """All that waits, in order, and what is missing before it: nothing more is waited for."""
+        found: list[Arrived | Gap] = []
+        for number in sorted(self._waiting):
+            self._lost += number - (self._next if self._next is not None else number)
+            self._next = number + 1
+            self._report_loss(found)
+            found.append(self._waiting[number])
+        self._waiting.clear()
+        self._missing.clear()
+        return found
+
     def _extend(self, sequence: int) -> int:
         return self._highest + ((sequence - self._highest + 0x8000 & 0xFFFF) - 0x8000)
 

@@ -1,6 +1,6 @@
 """One track of one leg: packets in, encoded frames out to the sink."""
 
-from signaling.rtc.reorder import Gap, Packet, Reorder
+from signaling.rtc.reorder import Arrived, Gap, Packet, Reorder
 from signaling.rtc.rtcp import SenderReport
 from signaling.rtc.timeline import Timeline
 from signaling.rtc.vp8 import Broken, Vp8Assembler
@@ -41,18 +41,27 @@ class Stream:
 
     def advance(self, now: float) -> None:
         """Hand on what is due; call it also as time passes."""
-        for item in self._reorder.ready(now):
-            if isinstance(item, Gap):
-                self._lose(item.packets)
-            else:
-                _, marker, timestamp, payload = item.packet
-                self._emit_next(marker, timestamp, payload, item.at)
+        self._hand_on(self._reorder.ready(now))
+
+    def end(self) -> None:
+        """Its source is over: hand on what waits, and tell what will not come any more."""
+        self._hand_on(self._reorder.rest())
+        if self._vp8 is not None and self._vp8.receiving:
+            self._lose(1)
 
     def reported(self, report: SenderReport) -> None:
         """Pass on which moment of the sender's clock belongs to which timestamp."""
         place = self._timeline.locate(report.timestamp)
         if place is not None:
             self._sink.sender_report(self.kind, place, report.ntp)
+
+    def _hand_on(self, items: list[Arrived | Gap]) -> None:
+        for item in items:
+            if isinstance(item, Gap):
+                self._lose(item.packets)
+            else:
+                _, marker, timestamp, payload = item.packet
+                self._emit_next(marker, timestamp, payload, item.at)
 
     def _lose(self, packets: int) -> None:
         if self._vp8 is not None:

@@ -66,9 +66,14 @@ class Vp8Assembler:
         self._key = False
 
     @property
+    def receiving(self) -> bool:
+        """Whether a frame has begun to arrive."""
+        return bool(self._parts)
+
+    @property
     def receiving_key(self) -> bool:
         """Whether the key frame that is needed has begun to arrive."""
-        return self._key and bool(self._parts)
+        return self._key and self.receiving
 
     def lose(self) -> None:
         """Packets are missing: drop what was begun and wait for a key frame."""

@@ -101,6 +101,7 @@ export function teamDialog(visit) {
   const error = h("p", { class: "error", role: "alert" });
   const colleague = h("select", { id: "colleague" });
   const path = `/visits/${visit.id}/team`;
+  const asks = asking();
 
   /** @param {"PUT" | "DELETE"} method @param {string} user */
   async function change(method, user) {
@@ -108,19 +109,24 @@ export function teamDialog(visit) {
     try {
       await call(method, `${path}/${user}`);
     } catch (problem) {
-      error.textContent = wordsFor(codeOf(problem));
+      fail(problem);
     }
-    await load();
+    await load().catch(fail);
   }
 
+  /** @param {unknown} problem */
+  function fail(problem) { error.textContent = wordsFor(codeOf(problem)); }
+
   async function load() {
+    const newest = asks();
     const [{ items }, all] = await Promise.all([call("GET", path), call("GET", "/clinicians")]);
+    if (!newest()) return;
     const there = new Set([visit.clinician.id, ...items.map((/** @type {any} */ one) => one.id)]);
     refill(list, ...(items.length ? items.map((/** @type {any} */ one) => h("li", { class: "row" }, h("span", {}, one.name),
       h("button", { class: "small", onclick: () => change("DELETE", one.id) }, t("team.remove")))) : [h("li", { class: "empty" }, t("team.none"))]));
     refill(colleague, ...all.items.filter((/** @type {any} */ one) => !there.has(one.id)).map((/** @type {any} */ one) => new Option(one.name, one.id)));
   }
-  load().catch((problem) => { error.textContent = wordsFor(codeOf(problem)); });
+  load().catch(fail);
   return ask(t("team.title"), (close) => [h("div", { class: "stack" }, h("p", {}, t("team.text")), list,
     field(t("team.colleague"), colleague), error,
     h("div", { class: "actions end" },
