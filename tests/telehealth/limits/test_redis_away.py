@@ -13,7 +13,7 @@ from telehealth.limits.bucket import Rate
 from telehealth.limits.memory import ProcessBuckets
 from telehealth.limits.ports import Charge
 from telehealth.limits.settings import Redis as Settings
-from telehealth.limits.shared import PATIENCE, RedisBuckets
+from telehealth.limits.shared import RedisBuckets
 from telehealth.limits.tiers import AGAIN, TieredBuckets
 from telehealth.secret import Secret
 from tests.partners.redis import PASSWORD, Redis
@@ -21,6 +21,7 @@ from tests.partners.redis import PASSWORD, Redis
 from .test_every_bucket import lookup
 
 RARE = Rate(0.001, 5)
+PATIENCE = 1.0  # seconds: four times the usual, so that a busy machine is not taken for a Redis that is away
 
 
 @dataclass
@@ -37,7 +38,7 @@ class Node:
 async def nodes(redis: Redis) -> AsyncIterator[tuple[Node, Node]]:
     made = []
     for _ in range(2):
-        shared = RedisBuckets(Settings(url=redis.url), Secret(PASSWORD), lookup)
+        shared = RedisBuckets(Settings(url=redis.url), Secret(PASSWORD), lookup, PATIENCE)
         rung: list[str] = []
         own = ProcessBuckets(SystemClock())
         made.append(Node(TieredBuckets(own, shared, SystemClock(), rung.append), rung, shared))
@@ -74,7 +75,7 @@ async def test_without_redis_each_node_goes_on_alone_and_comes_back(
     begun = time.monotonic()
     assert await let_in(f"before {how}", *nodes) <= 10, "what was used up stays used up where it was"
     assert await let_in(f"during {how}", *nodes) == 10
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < PATIENCE + 2
     assert nodes[0].rung == ["limits_redis_away"]
     begun = time.monotonic()
     assert await nodes[0].take(f"at once, {how}")
