@@ -152,9 +152,11 @@ class VisitNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the libr
                 raise Malformed
             message = messages.parse(model, payloads[0] if payloads else None)
             with socket.event():
-                far = await self._elsewhere.carried(socket, event, *payloads) if self._elsewhere else None
-                if far is not None:
-                    return far
+                if self._elsewhere:
+                    said = message.model_dump(by_alias=True)
+                    far = await self._elsewhere.carried(socket, event, said)
+                    if far is not None:
+                        return far
                 answer = await handler(socket, message)
         except Malformed as refusal:
             return {"ok": False, "error": refusal.code, "where": refusal.where}

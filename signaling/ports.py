@@ -56,6 +56,6 @@ class Live(Protocol):
 class Elsewhere(Protocol):
     """Where other nodes run visits: `signaling.nodes.together.Together`."""
 
-    async def carried(self, socket: Any, event: str, payload: Any = None) -> dict[str, Any] | None:
+    async def carried(self, socket: Any, event: str, payload: Mapping[str, Any]) -> dict[str, Any] | None:
         """The answer of the node that runs the socket's visit; None where that is this one. Raises a Refusal."""
         ...

@@ -15,8 +15,12 @@ from engineio.exceptions import SocketIsClosedError, UnknownPacketError
 from signaling.flag import Flag
 from telehealth.clock import Clock
 from telehealth.limits.bucket import Rate, TokenBucket
+from telehealth.log import get_logger
+
+log = get_logger(__name__)
 
 LARGEST_MESSAGE: Final = 128 * 1024
+MOST_WAITING: Final = 1 << 20  # octets that one socket lets wait: answers have no other bound
 JOIN_SECONDS: Final = 10.0  # an open connection that asks for nothing is closed after that
 PING_EVERY, PING_PATIENCE = 8, 6  # seconds: a dead connection is noticed within their sum
 _STOOD_STILL: Final = 1.0  # seconds: a timer that comes later than that tells of ourselves, not of the browser
@@ -26,12 +30,15 @@ PACKETS: Final = frozenset("123456")  # Engine.IO 4 packet types; the engine rai
 class Outgoing:
     """What the engine wants of a queue: packets in order, None for the end, and a word when all were taken.
 
-    It has no bound of its own: who sends waits until what was sent before is taken (`Sockets._write`).
+    Who sends events waits until what was sent before is taken (`Sockets._write`). Answers and pongs wait for nothing:
+    beyond `MOST_WAITING` they are dropped, and `overflows` is called, which is to cut the connection.
     """
 
-    __slots__ = ("_news", "_over", "_packets", "_taken")
+    __slots__ = ("_news", "_octets", "_over", "_packets", "_taken", "overflows")
 
     def __init__(self) -> None:
+        self.overflows: Callable[[], None] = lambda: None
+        self._octets = 0
         self._over = False
         self._packets: list[Any] = []
         self._news, self._taken = Flag(), Flag()
@@ -39,6 +46,10 @@ class Outgoing:
 
     def put_nowait(self, packet: Any) -> None:
         """Behind what waits."""
+        self._octets += _size(packet)
+        if self._octets > MOST_WAITING and packet is not None:
+            self.overflows()
+            return
         self._packets.append(packet)
         if not self._over:
             self._taken.clear()
@@ -51,7 +62,7 @@ class Outgoing:
     async def take(self) -> list[Any]:
         """All that waits, one at least, which from now on counts as taken."""
         await self._news.wait()
-        taken, self._packets = self._packets, []
+        taken, self._packets, self._octets = self._packets, [], 0
         self._news.clear()
         self._taken.set()
         return taken
@@ -64,6 +75,11 @@ class Outgoing:
         """Nothing can be sent any more: nobody waits for it."""
         self._over = True
         self._taken.set()
+
+
+def _size(packet: Any) -> int:
+    data = getattr(packet, "data", None)
+    return len(data) if isinstance(data, str | bytes) else 0
 
 
 class Engine(Protocol):
@@ -94,6 +110,7 @@ class PlainWebSocket:
         environ["telehealth.wire"] = self
         await self._socket.prepare(environ["aiohttp.request"])
         self._connection.connected = self._connection.upgraded = True
+        self._connection.queue.overflows = self._cut
         writer = asyncio.create_task(self._write(self._connection.queue), name="socket wire")
         try:
             await self._read()
@@ -109,6 +126,13 @@ class PlainWebSocket:
         """Nothing is sent or read any more."""
         self._connection.queue.give_up()
         await self._socket.close()
+
+    def _cut(self) -> None:
+        """It asks and does not read what it is answered: drop it without a word."""
+        line = self._environ["aiohttp.request"].transport
+        if line is not None and not line.is_closing():
+            log.warning("socket.too_slow", count=MOST_WAITING)
+            line.abort()
 
     async def drained(self) -> None:
         """Wait until all that waits is taken and being sent, or nothing can be sent any more."""

@@ -107,14 +107,15 @@ class Lines:
         line = self._line(node)
         if line is None:
             return
-        line.posted += 1
         if len(line.waiting) >= MOST_WAITING or line.octets >= MOST_OCTETS:
-            return  # its number is missing there
+            line.posted += 1  # its number is missing there
+            return
         try:
-            packet = line.out[ORDERED].close(line.posted, self._nodes.time(), message)
-        except ValueError:
+            packet = line.out[ORDERED].close(line.posted + 1, self._nodes.time(), message)
+        except ValueError:  # whoever posted it waits in vain; nobody else does
             log.error("node.message_too_large", kind=str(message.get("kind")))
             return
+        line.posted += 1
         line.waiting.append((line.posted, packet, self._clock.steady()))
         line.octets += len(packet)
         line.woken.set()

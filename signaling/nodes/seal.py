@@ -67,11 +67,11 @@ class Seal:
         """A packet. Raises ValueError for one too large, or a sequence number that does not rise."""
         if sequence <= self._last:
             raise ValueError("a nonce is used once")
-        self._last = sequence
-        header, nonce = self._framed(sequence)
         text = json.dumps({"at": at, **message}, separators=(",", ":")).encode()
         if len(text) > LARGEST - _HEADER - 16:
             raise ValueError("too large for a packet")
+        self._last = sequence
+        header, nonce = self._framed(sequence)
         return header + self._cipher.encrypt(nonce, text, header)
 
     def open(self, packet: bytes, sequence: int, now: float) -> dict[str, Any]:

@@ -100,7 +100,7 @@ class Together:
 
     # At the edge.
 
-    async def carried(self, socket: Socket, event: str, payload: Any = None) -> dict[str, Any] | None:
+    async def carried(self, socket: Socket, event: str, payload: Mapping[str, Any]) -> dict[str, Any] | None:
         """The answer of the node that runs the socket's visit; None where that is this one.
 
         Raises NodeAway, NotFound, ServerDraining.

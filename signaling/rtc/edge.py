@@ -201,13 +201,12 @@ class Edge(ABC):
         if path is None or path.leg is None:
             self._strange(datagram, door, raw, now)
         elif datagram and 128 <= datagram[0] <= 191 and len(datagram) < _LARGEST_DATAGRAM:
-            leg = path.leg
+            leg, self._flooding = path.leg, False
             try:
                 leg.media(datagram, path, now)
             except Exception as error:  # noqa: BLE001  # the boundary between legs: this one ends, and is logged
                 self.fail(leg, error)
             if self._flooding:
-                self._flooding = False
                 self._cells.confine(path)
         else:
             self._sort(datagram, path, now)

@@ -7,6 +7,7 @@ from ipaddress import IPv6Network, ip_address
 from struct import Struct
 from typing import Protocol
 
+from signaling.rtc.budget import Budget
 from signaling.rtc.paths import Path
 
 MOST_CONNECTIONS = 1024  # of one port
@@ -16,7 +17,9 @@ PROVEN_WITHIN = 30.0  # seconds from the connection to its first proven check; C
 SLOW_FOR = 5.0  # seconds for which a reader may let our frames pile up
 MOST_WAITING = 64 * 1024  # octets waiting here for a slow reader; what comes then is dropped
 LARGEST_FRAME = 2048  # octets, as for a datagram
+SMALLEST_FRAME = 13  # octets: the head of a DTLS record; STUN and SRTP have more
 _SEND_BUFFER = 128 * 1024  # octets in the kernel: more would only be delay
+FRAMES_PER_SECOND, FRAMES_AT_ONCE = 3_000.0, 3_000.0  # of a proven connection; then it is read no further for a while
 _MOST_BEFORE_PROOF = 32  # frames
 _READ = 8 * 1024  # octets taken at once, so that one sender does not hold the loop
 _LENGTH = Struct("!H")
@@ -39,13 +42,15 @@ class Taker(Protocol):
 
 
 class Connection(Path, asyncio.BufferedProtocol):
-    """One accepted connection. Anything but framed STUN before its proof, or a frame too large ever, closes it."""
+    """One accepted connection. Anything but framed STUN before its proof, or a frame of no possible size, closes it."""
 
     def __init__(self, door: "TcpDoor") -> None:
         self._door = door
         self._buffer = bytearray()  # made with the first octet: most connections wait and never say one
         self._filled = 0
         self._frames = 0
+        self._budget = Budget(FRAMES_PER_SECOND, FRAMES_AT_ONCE, door.taker.steady())
+        self._spent = False
         self._open = False
         self.full_since: float | None = None
 
@@ -77,7 +82,7 @@ class Connection(Path, asyncio.BufferedProtocol):
         end, at, now = self._filled + nbytes, 0, self._door.taker.steady()
         while self._open and end - at >= _LENGTH.size:
             (size,) = _LENGTH.unpack_from(self._buffer, at)
-            if size > LARGEST_FRAME:
+            if not SMALLEST_FRAME <= size <= LARGEST_FRAME:
                 self.cut("tcp_framing")
                 return
             after = at + _LENGTH.size + size
@@ -87,6 +92,14 @@ class Connection(Path, asyncio.BufferedProtocol):
             at = after
         self._buffer[: end - at] = self._buffer[at:end]
         self._filled = end - at
+        if self._open and self._spent:
+            self._wire.pause_reading()
+
+    def read_on(self, now: float) -> None:
+        """Take more, if it was too much before and may be enough now."""
+        if self._spent and self._budget.take(now):
+            self._spent = False
+            self._wire.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Closed by the other side, or by a fault of the network."""
@@ -135,9 +148,11 @@ class Connection(Path, asyncio.BufferedProtocol):
     def _take(self, datagram: bytes, now: float) -> None:
         if self.leg is None:
             self._frames += 1
-            if self._frames > _MOST_BEFORE_PROOF or not datagram or datagram[0] > 3:
+            if self._frames > _MOST_BEFORE_PROOF or datagram[0] > 3:
                 self.cut("tcp_unproven")
                 return
+        elif not self._budget.take(now):
+            self._spent = True
         self._door.taker.take(datagram, self, now)
 
     def _end(self) -> None:
@@ -198,11 +213,13 @@ class TcpDoor:
             self.taker.lost(connection)
 
     def tick(self, now: float) -> None:
-        """Close what is overdue."""
+        """Close what is overdue, and go on reading where that may be."""
         for connection in list(self.connections):
             why = connection.overdue(now)
             if why is not None:
                 connection.cut(why)
+            else:
+                connection.read_on(now)
 
     def close(self) -> None:
         """Stop accepting and close every connection."""

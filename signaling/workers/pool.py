@@ -204,7 +204,7 @@ class MediaPool:
             return
         try:
             spare = await Worker.spawned(self.clock, self._tuning)
-        except OSError as error:
+        except Exception as error:  # logged; calls do without a spare
             log.warning("media.no_spare_worker", exc_info=error)
             return
         if self._spare is None:
@@ -238,7 +238,7 @@ class MediaPool:
             await asyncio.sleep(back_off.pause())
             try:
                 await self._start(index)
-            except OSError as error:
+            except Exception as error:  # logged, and tried again: nobody else starts it
                 log.error("alarm.media_worker_not_started", index=index, exc_info=error)
         await self._lay_in()
 
@@ -251,7 +251,12 @@ def _keeper_ended(keeper: asyncio.Task[None]) -> None:
 
 def _said(status: int | None) -> str | int | None:
     """The name of the signal that ended it, or its exit code."""
-    return signal.Signals(-status).name if status is not None and -65 < status < 0 else status
+    if status is None or status >= 0:
+        return status
+    try:
+        return signal.Signals(-status).name
+    except ValueError:  # a real-time signal has a number alone
+        return status
 
 
 def _first(error: BaseException) -> BaseException:

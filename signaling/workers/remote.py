@@ -82,9 +82,7 @@ class RemoteLeg:
         """Answer a later offer of the same browser. Raises OfferRefused, LegClosed, MediaAway."""
         if self.state is LegState.CLOSED:
             raise LegClosed
-        answer = await self._owner.ask_again(self, offer_sdp)
-        self._slots = answer.slots
-        return answer.sdp
+        return (await self._owner.ask_again(self, offer_sdp)).sdp
 
     def request_key_frame(self) -> None:
         """Ask the browser for a video key frame, at most once a second."""
@@ -156,6 +154,10 @@ class RemoteLeg:
         self.state = LegState.CONNECTED
         self.connected.set()
 
+    def placed(self, slots: tuple[Slot, ...]) -> None:
+        """As an answer says; whoever waits for the answer may get it after something newer was heard."""
+        self._slots = slots
+
     def heard(self, slots: tuple[Slot, ...]) -> None:
         self._slots = slots
         if self._heard is not None:
@@ -167,7 +169,6 @@ class RemoteLeg:
     def answered(self, answer: words.Answer) -> str:
         """It is open; the SDP of the first answer."""
         self.opened = True
-        self._slots = answer.slots
         return answer.sdp
 
     def told_stats(self, stats: LegStats) -> None:

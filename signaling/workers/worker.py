@@ -226,8 +226,11 @@ class Worker:
     def _beat(self, _number: int, _body: bytes) -> None:
         self._beaten = True
 
-    def _answer(self, _number: int, body: bytes) -> None:
+    def _answer(self, number: int, body: bytes) -> None:
         answer = words.answer(body)
+        leg = self.legs.get(number)
+        if leg is not None:
+            leg.placed(answer.slots)
         reply = self._asked.get(answer.request)
         if reply is not None and not reply.done():
             reply.set_result(answer)

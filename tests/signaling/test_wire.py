@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from engineio.packet import MESSAGE, Packet
 
 from signaling import wire
 from signaling.flag import Flag
@@ -124,3 +125,36 @@ async def test_a_browser_that_says_nothing_in_time_is_given_up() -> None:
 
 async def test_what_came_while_the_server_stood_still_is_heard() -> None:
     assert await listens(StillClock(), 60.0) == "4hello"
+
+
+async def test_whoever_asks_and_never_reads_is_cut_with_a_bounded_amount_waiting() -> None:
+    """No bound but this one holds for answers: events wait until what was sent before is taken."""
+    said, cut = 0, asyncio.Event()
+    server: Any = SimpleNamespace(
+        clock=SystemClock(), frames=Rate(10, 10), reason=SimpleNamespace(TRANSPORT_CLOSE="transport close")
+    )
+
+    class Connection(SimpleNamespace):
+        async def handle(self, _ws: object) -> None:
+            """The engine's loop, which ours replaces."""
+
+        async def close(self, **_named: Any) -> None:
+            cut.set()
+
+    async def carry(request: web.Request) -> web.WebSocketResponse:
+        made = PlainWebSocket(Connection(queue=queue).handle, server)
+        return await made({"aiohttp.request": request})
+
+    queue = Outgoing()
+    app = web.Application()
+    app.router.add_get("/", carry)
+    async with TestClient(TestServer(app)) as browser, browser.ws_connect("/") as line:
+        line._reader._protocol.pause_reading()
+        while not cut.is_set() and said < 1000:
+            queue.put_nowait(Packet(MESSAGE, "x" * 65_536))
+            said += 1
+            assert len(queue._packets) <= wire.MOST_WAITING / 65_536 + 1
+            await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await cut.wait()
+    assert said > wire.MOST_WAITING / 65_536

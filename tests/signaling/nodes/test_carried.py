@@ -138,6 +138,16 @@ async def test_lists_of_the_day_agree(pair: Pair) -> None:
         await desk.hears("today", lambda today: today["visits"] and today["visits"][0]["waiting"])
 
 
+async def test_of_what_a_page_says_only_what_is_understood_is_carried(hub: Hub, lossy: Pair) -> None:
+    _, patient = await call(lossy)
+    sizes: list[int] = []
+    hub.fate = lambda packet: sizes.append(len(packet)) or 1
+    assert patient.who is not None
+    answer = await patient.enter(public_key={**patient.who.key.jwk, "key_ops": "x" * 100_000})
+    assert answer["ok"]
+    assert 0 < max(sizes) < 10_000
+
+
 async def test_what_is_lost_on_the_way_begins_anew(hub: Hub, lossy: Pair) -> None:
     """One event did not arrive: the far socket is dropped, and its page comes back into the same seat."""
     doctor, patient = await call(lossy)

@@ -2,7 +2,8 @@
 
 import asyncio
 
-from signaling.nodes.seal import ORDERED, header_of
+from signaling.nodes.lines import HELLO_SECONDS
+from signaling.nodes.seal import LARGEST, ORDERED, header_of
 from tests.partners.redis import Redis
 from tests.signaling.nodes.node_lineup import Hub, Lineup
 
@@ -137,3 +138,12 @@ async def test_redis_killed_and_back_carries_on(redis: Redis, through_redis: Lin
     await through_redis.met(one, other)
     one.lines.post(other.nodes.id, {"said": "still here"})
     assert (await other.hears(1))[-1] == "still here"
+
+
+async def test_what_is_too_large_to_be_said_costs_nothing_else(hub: Hub, lineup: Lineup) -> None:
+    one, other = await lineup.two()
+    for said in (1, "é" * LARGEST, 2):
+        one.lines.post(other.nodes.id, {"said": said})
+    assert await other.hears(2) == [1, 2]
+    await asyncio.sleep(2 * HELLO_SECONDS)
+    assert not other.lost

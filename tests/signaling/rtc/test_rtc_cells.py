@@ -5,6 +5,7 @@ import socket
 
 import pytest
 from media_parts import KeepingSink, RawBrowser, opus
+from tcp_parts import TcpBrowser
 
 from signaling.rtc import Leg, MediaPort, cells
 
@@ -96,3 +97,21 @@ async def test_there_are_so_many_cells_and_no_more(port: MediaPort, monkeypatch:
     await until("dropped_media_quota", port, 1)
     assert port.stats()["confined"] == 0
     raw.close()
+
+
+async def test_a_flood_by_tcp_confines_nobody_who_comes_by_udp(port: MediaPort, sink: KeepingSink) -> None:
+    flooder, raw = TcpBrowser(port.port), RawBrowser(port.port)
+    loud, flooder.answer = await port.open_leg("leg_flood", flooder.offer, KeepingSink())
+    await flooder.dial()
+    await flooder.connect(flooder.answer)
+    assert await loud.wait_connected()
+    leg, answer = await port.open_leg("leg_raw", raw.offer, sink)
+    await raw.connect(answer)
+    assert await leg.wait_connected()
+    await flood(flooder, 1500)
+    await until("dropped_media_quota", port, 100)
+    raw.send_rtp(opus(1, 960), opus(2, 1920))
+    await sink.until(lambda s: len(s.frames) == 2)
+    assert port.stats()["confined"] == 0
+    raw.close()
+    flooder.close()

@@ -187,6 +187,42 @@ async def test_a_frame_too_large_closes_a_proven_connection_and_the_leg_lives(
     assert leg.stats().path == ""
 
 
+async def test_frames_too_short_for_anything_close_a_proven_connection(
+    port: MediaPort, dialled: TcpBrowser, sink: KeepingSink
+) -> None:
+    leg = await open_leg(port, dialled, sink)
+    await dialled.connect(dialled.answer)
+    assert await leg.wait_connected()
+    dialled.tcp.sendall(bytes(4096))
+    assert await dialled.ended()
+    assert port.stats()["dropped_tcp_framing"] == 1
+    assert leg.state is LegState.CONNECTED
+
+
+async def test_more_frames_than_a_call_has_wait_in_the_network(
+    still_port: MediaPort, clock: ManualClock, sink: KeepingSink
+) -> None:
+    browser, count = TcpBrowser(still_port.port), 2 * int(tcp.FRAMES_AT_ONCE)
+    leg = await open_leg(still_port, browser, sink)
+    await browser.dial()
+    await browser.connect(browser.answer)
+    assert await leg.wait_connected()
+    assert browser.tcp is not None
+    sent = asyncio.create_task(asyncio.get_running_loop().sock_sendall(browser.tcp, framed(bytes(20)) * count))
+    await until_counted(still_port, dropped_stun_malformed=int(tcp.FRAMES_AT_ONCE) - 100)
+    await asyncio.sleep(0.3)
+    assert still_port.stats()["dropped_stun_malformed"] < count - 1000, "it is not read meanwhile"
+    for _ in range(4):
+        clock.seconds += 0.5
+        await asyncio.sleep(0.15)
+    await until_counted(still_port, dropped_stun_malformed=count)
+    await sent
+    browser.send_rtp(opus(1, 960))
+    await sink.until(lambda s: bool(s.frames))
+    assert leg.state is LegState.CONNECTED
+    browser.close()
+
+
 async def test_a_reader_that_does_not_read_is_cut_and_holds_a_bounded_amount(
     still_port: MediaPort, clock: ManualClock, sink: KeepingSink
 ) -> None:

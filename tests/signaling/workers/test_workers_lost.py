@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from worker_parts import HOST, Browsers, OpenPool, calling, flows, until, until_replaced
@@ -84,6 +85,34 @@ async def test_a_worker_that_stands_still_is_noticed_and_replaced(open_pool: Ope
     await until_replaced(pool)
     assert pool.replaced() == {"worker_stuck": 1}
     assert not there(pid)
+
+
+async def test_whatever_signal_ended_a_worker_it_is_replaced(open_pool: OpenPool, browsers: Browsers) -> None:
+    pool, sink = await open_pool(), KeepingSink()
+    os.kill(pool.pids()[0], signal.SIGRTMIN + 6)
+    await until_replaced(pool)
+    _, browser = await calling(pool, browsers, sink)
+    await flows(browser, sink, 1)
+
+
+async def test_a_fault_nobody_thought_of_delays_a_replacement_and_prevents_none(
+    open_pool: OpenPool, monkeypatch: pytest.MonkeyPatch, logged: io.StringIO
+) -> None:
+    pool, spawned, faults = await open_pool(spare=True), Worker.spawned, [RuntimeError("once"), RuntimeError("twice")]
+
+    async def faulty(*given: Any) -> Worker:
+        if faults:
+            raise faults.pop()
+        return await spawned(*given)
+
+    monkeypatch.setattr(Worker, "spawned", faulty)
+    for times in (1, 2):
+        os.kill(pool.pids()[0], signal.SIGKILL)
+        await until_replaced(pool, times)
+    await until(lambda: pool._spare is not None)
+    said = logged.getvalue()
+    assert ("media.no_spare_worker" in said, "alarm.media_worker_not_started" in said, faults) == (True, True, [])
+    assert "alarm.media_keeper_died" not in said
 
 
 async def test_who_asks_a_worker_that_dies_meanwhile_is_refused(open_pool: OpenPool, browsers: Browsers) -> None:

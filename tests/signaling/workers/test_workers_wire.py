@@ -14,7 +14,9 @@ from signaling.rtc import LegStats, Slot
 from signaling.workers import RemoteLeg, wire, words
 from signaling.workers.dispatch import Dispatch
 from signaling.workers.faults import MediaAway
+from signaling.workers.tuning import Tuning
 from signaling.workers.wire import Garbled, Kind, Line
+from signaling.workers.worker import Worker
 from telehealth.clock import SystemClock
 from telehealth.frames import EncodedFrame, TrackKind
 from tests.signaling.rtc.media_parts import KeepingSink
@@ -36,12 +38,18 @@ async def ends() -> AsyncIterator[tuple[Line, Line, list[Message]]]:
     """Two ends, and what the second has heard."""
     heard: list[Message] = []
     near, far = Line(lambda *_: None), Line(lambda *message: heard.append(message))
+    async with joined(near, far):
+        yield near, far, heard
+
+
+@asynccontextmanager
+async def joined(near: Line, far: Line) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
     for line, end in zip((near, far), socket.socketpair(), strict=True):
         end.setblocking(False)
         await loop.create_unix_connection(lambda line=line: line, sock=end)
     try:
-        yield near, far, heard
+        yield
     finally:
         for line in (near, far):
             line.abort()
@@ -209,6 +217,24 @@ async def test_what_was_under_way_when_a_sink_went_reaches_no_later_one() -> Non
     assert (second.frames, second.reports, second.losses) == ([], [], [])
     leg.frame(leg.attachment, frame)
     assert second.frames == [frame]
+
+
+async def test_who_is_where_is_what_was_said_last_whatever_is_waited_for() -> None:
+    before, after = (Slot("1", "anna", "audio"),), (Slot("1", "ben", "audio"),)
+
+    def answers(kind: Kind, number: int, body: bytes) -> None:
+        asked = words.opening(body) if kind is Kind.OPEN else words.restart(body)
+        far.say(Kind.ANSWER, number, words.told(words.Answer(asked.request, "sdp", before)))
+        far.say(Kind.HEARD, number, words.told(words.Heard(after)))
+
+    worker, far, heard = Worker(SystemClock(), Tuning()), Line(answers), list[tuple[Slot, ...]]()
+    async with joined(worker._line, far):
+        leg, _ = await worker.open_leg("leg_a", "offer", None, heard.append, {})
+        await until(lambda: heard == [after])
+        assert leg.slots() == after
+        await leg.restart("offer")
+        await until(lambda: heard == [after, after])
+        assert leg.slots() == after
 
 
 async def test_a_leg_that_never_opened_tells_its_sink_nothing_and_its_worker_all() -> None:
