@@ -23,6 +23,7 @@ FRAMES_PER_SECOND, FRAMES_AT_ONCE = 3_000.0, 3_000.0  # of a proven connection; 
 _MOST_BEFORE_PROOF = 32  # frames
 _READ = 8 * 1024  # octets taken at once, so that one sender does not hold the loop
 _LENGTH = Struct("!H")
+_TAKEN = frozenset((*range(4), *range(20, 64), *range(128, 192)))  # first octets of STUN, DTLS, SRTP (RFC 7983)
 
 
 class Taker(Protocol):
@@ -42,7 +43,7 @@ class Taker(Protocol):
 
 
 class Connection(Path, asyncio.BufferedProtocol):
-    """One accepted connection. Anything but framed STUN before its proof, or a frame of no possible size, closes it."""
+    """One accepted connection. Anything but framed STUN before its proof, or a frame of no protocol, closes it."""
 
     def __init__(self, door: "TcpDoor") -> None:
         self._door = door
@@ -50,7 +51,7 @@ class Connection(Path, asyncio.BufferedProtocol):
         self._filled = 0
         self._frames = 0
         self._budget = Budget(FRAMES_PER_SECOND, FRAMES_AT_ONCE, door.taker.steady())
-        self._spent = False
+        self._owed = 0  # frames taken beyond the budget: at most those of one read
         self._open = False
         self.full_since: float | None = None
 
@@ -92,13 +93,16 @@ class Connection(Path, asyncio.BufferedProtocol):
             at = after
         self._buffer[: end - at] = self._buffer[at:end]
         self._filled = end - at
-        if self._open and self._spent:
+        if self._open and self._owed:
             self._wire.pause_reading()
 
     def read_on(self, now: float) -> None:
-        """Take more, if it was too much before and may be enough now."""
-        if self._spent and self._budget.take(now):
-            self._spent = False
+        """Take more, once the budget has paid for what was beyond it."""
+        if not self._owed:
+            return
+        while self._owed and self._budget.take(now):
+            self._owed -= 1
+        if not self._owed:
             self._wire.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -151,8 +155,11 @@ class Connection(Path, asyncio.BufferedProtocol):
             if self._frames > _MOST_BEFORE_PROOF or datagram[0] > 3:
                 self.cut("tcp_unproven")
                 return
+        elif datagram[0] not in _TAKEN:
+            self.cut("tcp_framing")
+            return
         elif not self._budget.take(now):
-            self._spent = True
+            self._owed += 1
         self._door.taker.take(datagram, self, now)
 
     def _end(self) -> None:

@@ -204,13 +204,12 @@ class MediaPool:
             return
         try:
             spare = await Worker.spawned(self.clock, self._tuning)
+            if self._spare is None:
+                self._spare = spare
+            else:
+                await spare.end("not_wanted")
         except Exception as error:  # logged; calls do without a spare
             log.warning("media.no_spare_worker", exc_info=error)
-            return
-        if self._spare is None:
-            self._spare = spare
-        else:
-            await spare.end("not_wanted")
 
     def _kept(self, index: int) -> asyncio.Task[None]:
         keeper = asyncio.create_task(self._keep(index), name=f"media worker {index}")
@@ -250,13 +249,13 @@ def _keeper_ended(keeper: asyncio.Task[None]) -> None:
 
 
 def _said(status: int | None) -> str | int | None:
-    """The name of the signal that ended it, or its exit code."""
+    """The signal that ended it, as text, or its exit code."""
     if status is None or status >= 0:
         return status
     try:
         return signal.Signals(-status).name
     except ValueError:  # a real-time signal has a number alone
-        return status
+        return str(-status)
 
 
 def _first(error: BaseException) -> BaseException:
