@@ -30,8 +30,8 @@ def test_five_hundred_power_cuts_break_no_promise(tmp_path: Path) -> None:
 
 
 def test_a_build_that_does_not_sync_fails_the_same_checks(tmp_path: Path) -> None:
-    recorded = story(tmp_path, 1.0, main="tests.faults.unsynced_build", name="first")
-    tally = cut_all(recorded, tmp_path, 8, SEED)
+    recorded = story(tmp_path, 3 * LOST_AT_MOST, main="tests.faults.unsynced_build", name="first")
+    tally = cut_all(recorded, tmp_path, 9, SEED)
     assert any("lost" in fault or "nothing of" in fault or "acknowledged" in fault for fault in tally.faults)
 
 
