@@ -276,12 +276,17 @@ async def kills(clinic: Furnished, count: int) -> None:
         assert not discord.counts
 
 
+def _named(place: Path) -> set[str]:
+    """Everything below, also while another process renames it (`Path.rglob` does not bear that)."""
+    return {os.path.join(folder, name) for folder, folders, files in os.walk(place) for name in folders + files}
+
+
 def _begun(clinic: Furnished, process: "subprocess.Popen[bytes]", after: float) -> bool:
     """Kill it so long after it began to write; whether it had."""
     import time
 
-    before = set(clinic.keys_to.rglob("*"))
-    while process.poll() is None and not set(clinic.keys_to.rglob("*")) - before:
+    before = _named(clinic.keys_to)
+    while process.poll() is None and not _named(clinic.keys_to) - before:
         time.sleep(0.001)
     time.sleep(after)
     process.kill()

@@ -146,7 +146,9 @@ class House:
 
     def files(self) -> Iterator[tuple[Path, bytes]]:
         """Everything on its disk, with what is in it; what the server takes away meanwhile is left out."""
-        for path in self.folder.rglob("*"):
-            with suppress(FileNotFoundError):
-                if path.is_file():
-                    yield path, path.read_bytes()
+        for folder, _, names in os.walk(self.folder):
+            for name in names:
+                path = Path(folder) / name
+                with suppress(FileNotFoundError):
+                    if path.is_file():
+                        yield path, path.read_bytes()
