@@ -36,12 +36,15 @@ def test_an_arrival_is_told_in_the_title_and_by_a_notification_without_a_name(at
         assert "Patientname" not in str(notice)
         expect(clinician.page.locator(f"li[data-visit={booked.visit}]")).to_contain_text("Waiting since")
         at.go_home()
+    cancelled = at.send(at.desk, "PATCH", f"/visits/{booked.visit}", state="cancelled")
+    assert cancelled.ok, cancelled.text()  # else they wait for some time without a connection, in titles too
 
 
 def test_what_is_pressed_is_not_drawn_anew_before_it_is_let_go(at: Clinic) -> None:
     bookings = [at.book(), at.book("Quinn Example")]
     page = at.staff().page
     page.goto(f"{at.house.url}/visits")
+    expect(page).to_have_title("Visits")
     finger, space = (page.mouse.down, page.mouse.up), (partial(page.keyboard.down, " "), partial(page.keyboard.up, " "))
     for count, (booked, (press, let_go)) in enumerate(zip(bookings, (finger, space), strict=True), 1):
         row = page.locator(f"li[data-visit={booked.visit}]")

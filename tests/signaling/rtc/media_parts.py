@@ -223,11 +223,21 @@ class RawBrowser:
         return bytes(message)
 
     async def pass_check(self) -> stun.Message:
-        self.send(self.check())
-        while True:
-            datagram = await self.receive()
-            if datagram[0] < 4:
-                return stun.parse_message(datagram)
+        """The answer to a check, repeated until there is one (RFC 8445 §14.3): an address that the system gave to
+        somebody else a moment ago is held for them.
+        """
+        async with asyncio.timeout(2 * LIMIT):
+            while True:
+                self.send(self.check())
+                with contextlib.suppress(TimeoutError):
+                    return await self._check_answered(1.0)
+
+    async def _check_answered(self, limit: float) -> stun.Message:
+        async with asyncio.timeout(limit):
+            while True:
+                datagram = await self.receive()
+                if datagram[0] < 4:
+                    return stun.parse_message(datagram)
 
     async def handshake(self, *, lose_first_answer: bool = False) -> None:
         """DTLS as the client; afterwards `outgoing` and `incoming` are there."""
@@ -241,7 +251,8 @@ class RawBrowser:
                 self.ssl.do_handshake()
             except SSL.WantReadError:
                 self.flush()
-                self.ssl.bio_write(await self.receive())
+                if (datagram := await self.receive())[0] >= 20:  # a check's second answer is no DTLS
+                    self.ssl.bio_write(datagram)
             else:
                 break
         self.flush()

@@ -404,6 +404,26 @@ async def test_a_leg_cannot_take_an_address_that_another_leg_uses(
     thief.close()
 
 
+async def test_an_address_that_nobody_used_for_five_seconds_is_anybodys(
+    still_port: MediaPort, clock: ManualClock, sink: KeepingSink
+) -> None:
+    gone, fresh = RawBrowser(still_port.port), RawBrowser(still_port.port)
+    _, answer = await still_port.open_leg("leg_gone", gone.offer, KeepingSink())
+    await gone.connect(answer)
+    with fresh.socket:
+        fresh.socket = gone.socket  # the system gave its port to somebody else
+        leg, fresh.answer = await still_port.open_leg("leg_fresh", fresh.offer, sink)
+        fresh.send(fresh.check())
+        await until_counted(still_port, dropped_path_taken=1)
+        clock.seconds += 5
+        await fresh.pass_check()
+        await fresh.handshake()
+    assert await leg.wait_connected()
+    fresh.send_rtp(opus(1, 960))
+    await sink.until(lambda s: bool(s.frames))
+    fresh.close()
+
+
 async def test_a_leg_ends_after_thirty_silent_seconds(
     still_port: MediaPort, clock: ManualClock, sink: KeepingSink
 ) -> None:

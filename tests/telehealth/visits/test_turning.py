@@ -189,6 +189,7 @@ class Turns(RuleBasedStateMachine):
         had, was = self.served(), self.media
         step = at_limit(self.media, self.online, self.legs, may_go_direct=may)
         if step is Step.SETTLE:
+            had -= was.without - self.legs  # asked again and again, and told; the others have media
             self.settle()
         elif step is Step.LEAVE_RELAY:
             assert may
@@ -211,7 +212,7 @@ class Turns(RuleBasedStateMachine):
             self.media = gone_on(was, lacking)
             if len(self.online - lacking) >= 2:
                 self.settle()
-                had -= lacking  # asked again and again, and told; the others have media
+                had -= lacking  # as above
         assert had <= self.served(), f"{step} took media from people who had it: {was} became {self.media}"
 
     def served(self) -> set[str]:
