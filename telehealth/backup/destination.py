@@ -7,12 +7,14 @@
 
 import errno
 import fcntl
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from telehealth.backup.agefile import Sealed
 from telehealth.backup.manifest import Manifest, is_set_id, opened
 from telehealth.backup.refusals import BackupBusy, BackupMissing, BackupPlaceFailed, BackupPlaceFull, BackupTampered
 from telehealth.durable import private_folder, sync_folder, write_whole
@@ -127,6 +129,23 @@ class Destination:
 
     def object_path(self, sha256: str) -> Path:
         return self.place / "objects" / sha256[:2] / f"{sha256}.age"
+
+    def holds(self, set_id: str, sha256: str, sealed: Sealed) -> bool:
+        """Whether an object is the one that the set names: by its size; one written after the set is read as a whole.
+
+        A backup that broke off may have written again what was missing, and each encryption has other bytes.
+        """
+        path = self.object_path(sha256)
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            return False
+        if found.st_size != sealed.size:
+            return False
+        if found.st_mtime_ns < (self._sets / set_id / "manifest").stat().st_mtime_ns:
+            return True
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == sealed.sha256
 
     def sweep_objects(self, wanted: set[str]) -> int:
         """Remove objects that no set names; how many. Only while locked."""

@@ -161,7 +161,7 @@ class Making:
 
     @staticmethod
     def _known(place: Destination, signer: str) -> dict[str, Sealed]:
-        """The objects that whole sets of ours name and that are still there in their size."""
+        """The objects that whole sets of ours name and that are still there."""
         found: dict[str, Sealed] = {}
         for set_id in reversed(place.sets()):
             try:
@@ -169,8 +169,7 @@ class Making:
             except (BackupTampered, BackupNewer):
                 continue  # whoever verifies it hears of it; what it names is written again
             for one in manifest.objects:
-                path = place.object_path(one.sha256)
-                if one.sealed and one.sha256 not in found and path.exists() and path.stat().st_size == one.sealed.size:
+                if one.sealed and one.sha256 not in found and place.holds(set_id, one.sha256, one.sealed):
                     found[one.sha256] = one.sealed
         return found
 

@@ -184,6 +184,19 @@ async def test_every_changed_file_is_found_and_not_restored(clinic: Furnished) -
     await clinic.restore(clinic.at("whole"))
 
 
+async def test_an_object_written_again_by_one_that_broke_off_is_not_taken_for_the_old_one(clinic: Furnished) -> None:
+    await backed_up(clinic)
+    objects = [path for path in (clinic.to / "objects").rglob("*") if path.is_file()]
+    for path in objects:
+        path.write_bytes(path.read_bytes()[::-1])  # another encryption of the same size
+    async with clinic.open() as house:
+        made = await house.backups.create(ACTOR, clinic.wish)
+    assert made.data
+    await clinic.restore(clinic.at("restored"), set_id=made.data.manifest.id)
+    verdict = await asyncio.to_thread(verified, clinic)
+    assert {fault.set_id for fault in verdict.faults}.isdisjoint({made.data.manifest.id})
+
+
 async def test_another_identity_opens_nothing(clinic: Furnished) -> None:
     await backed_up(clinic)
     other = clinic.folder / "other.txt"
