@@ -92,4 +92,4 @@ async def _allocated(relay: Relay, trusted: ssl.SSLContext) -> AsyncIterator[Tur
     finally:
         if client.refresh_task is not None:
             client.refresh_task.cancel()
-        client.transport.close()
+        client.transport.abort()  # a close by TLS would wait for the answer

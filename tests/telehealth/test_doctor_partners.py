@@ -1,5 +1,7 @@
 """`telehealth doctor` names a certificate nobody trusts, and partners that allow more than they need to."""
 
+import gc
+import os
 import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -172,6 +174,14 @@ def test_a_remote_store_that_is_missing_locks_or_does_not_let_us_in_is_named(cep
     assert store_told(ceph, tmp_path, "ours", ceph.secret).code == "vault_unreachable"
 
 
+def sockets() -> set[str]:
+    """Those of this process that are open."""
+    with os.scandir("/proc/self/fd") as found:
+        names = [one.path for one in found]
+    links = [os.readlink(name) for name in names if os.path.lexists(name)]
+    return {link for link in links if link.startswith("socket:")}
+
+
 @pytest.mark.parametrize("closed", [False, True])
 def test_a_turn_server_that_relays_to_addresses_inside_is_named(tmp_path: Path, closed: bool) -> None:
     coturn = Coturn(tmp_path, closed=closed)
@@ -180,8 +190,12 @@ def test_a_turn_server_that_relays_to_addresses_inside_is_named(tmp_path: Path, 
     trusted = ssl.create_default_context(cafile=tmp_path / "turn-authority.pem")
     media = {"turn_urls": urls, "turn_secret_file": coturn.secret_file}
     try:
+        gc.disable()  # it closes what we forgot
+        before = sockets()
         found = list(rights(config(media=media), trusted))
+        assert sockets() <= before
     finally:
+        gc.enable()
         coturn.stop()
     assert [one.state for one in found] == ["well" if closed else "wrong"] * 3, found
     assert closed or all("127.0.0.1" in one.text for one in found), found

@@ -8,6 +8,7 @@ from signaling.rtc import Leg, MediaPort
 from signaling.workers import MediaPool, RemoteLeg
 from signaling.workers.tuning import Tuning
 from telehealth.clock import SystemClock
+from tests.partners.process import free_port
 from tests.signaling.rtc.media_parts import KeepingSink, RawBrowser, opus, vp8
 
 HOST = "127.0.0.1"
@@ -17,10 +18,13 @@ Browsers = Callable[[int], RawBrowser]
 
 
 async def a_pool(workers: int = 1, port: int = 0, max_legs: int = 256, **tuning: Any) -> MediaPool:
-    """A pool on loopback, without a spare process unless told otherwise."""
+    """A pool on loopback, without a spare process unless told otherwise.
+
+    One worker's port is of those that no connection gets: it is free for the next worker too.
+    """
     return await MediaPool.open(
         HOST,
-        port,
+        port or (free_port() if workers == 1 else 0),
         workers=workers,
         public_addresses=[HOST],
         clock=SystemClock(),
