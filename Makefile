@@ -108,10 +108,11 @@ crash: partners  ## kills, power cuts and disk faults while the real server reco
 bench: partners  ## figures as JSON lines, peers measured in the same run
 	@SEED=$(SEED) $(BIN)/python -m benchmarks
 
-bench-media: partners  ## media beside Janus: processor time, latency, memory; 2,000 direct visits; bad networks; N= SECONDS= VISITS= DIRECT= as wished
+bench-media: partners  ## media beside Janus: processor time, latency, memory; 2,000 direct visits; lost workers and Redis; bad networks; N= SECONDS= VISITS= DIRECT= as wished
 	@sh tests/install-partners media
 	@SEED=$(SEED) $(BIN)/python -m benchmarks.bench_media
 	@SEED=$(SEED) $(BIN)/python -m benchmarks.media_direct
+	@SEED=$(SEED) $(BIN)/python -m benchmarks media_workers nodes_redis
 	@SEED=$(SEED) $(BIN)/python -m benchmarks.media_network
 
 soak: partners  ## visits that come and go on one media port for MINUTES= (20; the long run: 120): nothing may grow

@@ -1,6 +1,8 @@
 """Rooms: who is heard where, and what a change of people does to the others."""
 
+import socket
 import struct
+from collections import Counter
 
 import pytest
 from media_parts import (
@@ -15,6 +17,7 @@ from media_parts import (
 from room_parts import PAIR, Come, Person, screen, turn
 
 from signaling.rtc import LegState, MediaPort, OfferRefused, PortFull, Slot
+from telehealth.clock import SystemClock
 from telehealth.frames import EncodedFrame
 
 PLI = (206, 1)
@@ -29,6 +32,31 @@ async def test_two_people_hear_and_see_each_other_under_the_sources_their_answer
     assert (heard.ssrc, heard.payload, heard.payload_type) == (ben.sources("2")[0], b"\xfcsound", AUDIO_TYPE)
     assert (seen.ssrc, seen.payload_type, seen.marker) == (ben.sources("3")[0], VIDEO_TYPE, True)
     assert seen.payload == b"\x10\x10picture"
+
+
+async def test_two_people_hear_and_see_each_other_over_ipv6(built: bool, sink: KeepingSink) -> None:
+    port = await MediaPort.open("::1", 0, public_addresses=["::1"], clock=SystemClock(), compiled=built)
+    anna, ben = Person(port, "anna"), Person(port, "ben")
+    for person, to in ((anna, sink), (ben, None)):
+        person.raw.socket.close()
+        person.raw.socket = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        person.raw.socket.setblocking(False)
+        person.raw.server = ("::1", port.port)
+        await person.open(sink=to)
+        assert f"udp 2130706431 ::1 {port.port} typ host" in person.raw.answer
+        await person.connect()
+    anna.raw.send_rtp(opus(1, 960), vp8(1, 90, key=True))
+    assert [packet.payload for packet in await ben.hear_many(2)] == [b"\xfcsound", b"\x10\x10picture"]
+    ben.raw.send_rtp(opus(1, 960))
+    assert (await anna.hear()).payload == b"\xfcsound"
+    anna.raw.send_rtp(*(opus(number, 960 * number) for number in range(2, 12)))
+    assert [packet.payload for packet in await ben.hear_many(10)] == 10 * [b"\xfcsound"]
+    await sink.until(lambda s: Counter(frame.kind for frame in s.frames) == {"audio": 11, "video": 1})
+    assert (anna.leg.stats().path, ben.leg.stats().path) == ("udp6", "udp6")
+    assert (port.stats().get("compiled_packets", 0) >= 10) is built, "by the way that is tested"
+    await port.close()
+    for person in (anna, ben):
+        person.raw.close()
 
 
 async def test_rooms_do_not_hear_each_other(come: Come) -> None:
