@@ -58,11 +58,10 @@ class Reel:
         self._count += 1
 
     def _shots(self, begin: int, end: int) -> Iterator[Shot | None]:
-        for number in range(begin, end):
-            block, at = divmod(number, _BLOCK)
+        while begin < end:
+            block, at = divmod(begin, _BLOCK)
             timestamps, facts = self._blocks[block]
-            fact = facts[at]
-            if fact == _LEFT_OUT:
-                yield None
-            else:
-                yield Shot(_KINDS[fact & 1], bool(fact & 2), fact >> 2, timestamps[at])
+            till = min(_BLOCK, at + end - begin)
+            for fact, timestamp in zip(facts[at:till], timestamps[at:till], strict=True):
+                yield None if fact == _LEFT_OUT else Shot(_KINDS[fact & 1], fact & 2 == 2, fact >> 2, timestamp)
+            begin += till - at

@@ -65,9 +65,9 @@ def leg_clock(reports: Sequence[Report], quickest: Mapping[TrackKind, tuple[int,
     by_arrival = {kind: KindClock(CLOCK_RATE[kind], (t,), (arrived,)) for kind, (t, arrived) in quickest.items()}
     if not offsets or spread > MOST_SPREAD:
         return LegClock("arrival", len(reports), spread, by_arrival)
-    kinds = dict(by_arrival)
+    least, kinds = min(offsets), dict(by_arrival)
     for kind in quickest:
-        own = sorted({(r.timestamp, r.sent + min(offsets)) for r in reports if r.kind == kind})
+        own = sorted({(r.timestamp, r.sent + least) for r in reports if r.kind == kind})
         if own:
             clock = KindClock(CLOCK_RATE[kind], tuple(t for t, _ in own), tuple(moment for _, moment in own))
             timestamp, arrived = quickest[kind]

@@ -6,7 +6,7 @@ written, and a file can go to a store that only appends.
 
 import struct
 from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from telehealth.errors import Reason, Refusal
 from telehealth.frames import TrackKind
@@ -46,7 +46,8 @@ def picture_size(key_frame: bytes) -> tuple[int, int] | None:
     return (width, height) if width and height else None
 
 
-class Cluster(NamedTuple):
+@dataclass(slots=True)
+class Cluster:
     """A run of frames from number `first` on, `octets` in the file, at `moment`; `seek`: Cues point at it."""
 
     first: int
@@ -81,9 +82,9 @@ class Layout:
         if seek:
             self.sought = moment
         elif self.clusters:
-            first, begin, size, is_sought = self.clusters[-1]
-            if _EARLIEST < moment - begin < _LONGEST and size + taken <= _LARGEST:
-                self.clusters[-1] = Cluster(first, begin, size + taken, is_sought)
+            open_one = self.clusters[-1]
+            if _EARLIEST < moment - open_one.moment < _LONGEST and open_one.octets + taken <= _LARGEST:
+                open_one.octets += taken
                 return
         self.clusters.append(Cluster(number, moment, _CLUSTER_HEAD.size + taken, seek or self.picture is None))
 
