@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from pylibsrtp import Policy
 
-from benchmarks.bench_media import Window, _ratio
+from benchmarks.bench_media import Window, _ratios
 from benchmarks.clips import FPS, Clip
 from benchmarks.media_flow import VIDEO_PACKETS, Chunk, Heard, Source, body, picture
 from benchmarks.media_peer import _PROFILE, Crypt, Part, Peer, field, sections
@@ -156,4 +156,9 @@ def test_a_ratio_is_of_windows_that_followed_each_other() -> None:
     def windows(*spent: float) -> list[Window]:
         return [Window(one, 1.0, 1, 1.0, 0, 0, {}, 0, 0, None, 0.0) for one in spent]
 
-    assert _ratio(windows(50, 90, 30), windows(100, 100, 60)) == 0.5
+    found = list(_ratios("ratio", windows(50, 90, 30), windows(100, 100, 60), {"at_most": 0.49}, 7))
+    assert [(one.figure, one.value, one.holds) for one in found] == [
+        ("ratio", 0.5, False),
+        ("ratio.least", 0.5, True),
+        ("ratio.most", 0.9, True),
+    ]
