@@ -102,8 +102,11 @@ story: partners  ## one visit from link to certified deletion in real browsers, 
 attack: partners  ## forged tokens, codes, links, floods, revocation, tampering with the log: figures; N= and SEED= as wished
 	@SEED=$(SEED) $(BIN)/python -m benchmarks.attack
 
-crash: partners  ## kills, power cuts and disk faults while the real server records: N= (300: the long run) and SEED= as wished
-	@SEED=$(SEED) $(BIN)/python -m benchmarks.survive; kept=$$?; SEED=$(SEED) $(BIN)/python -m benchmarks.deletion && exit $$kept
+# Ten deletions for every three kills.
+DELETIONS ?= $(if $(N),$(shell echo $$(( $(N) * 10 / 3 ))))
+
+crash: partners  ## kills, power cuts and disk faults while the real server records, and deletions: N= kills (300: the long run, 1,000 deletions) and SEED= as wished
+	@SEED=$(SEED) $(BIN)/python -m benchmarks.survive; kept=$$?; SEED=$(SEED) N=$(DELETIONS) $(BIN)/python -m benchmarks.deletion && exit $$kept
 
 bench: partners  ## figures as JSON lines, peers measured in the same run
 	@SEED=$(SEED) $(BIN)/python -m benchmarks

@@ -32,12 +32,13 @@ class Sent:
 class Caller:
     """One side: connects, talks until it is stopped, counts what it hears."""
 
-    def __init__(self, name: str, first: int) -> None:
+    def __init__(self, name: str, first: int, others: int = 1) -> None:
         self.name = name
         self.sent = Sent()
         self._ssrc = {"audio": first, "video": first + 1}
         publishes = (Part("audio", "0", first), Part("video", "1", first + 1))
-        self.peer = Peer((*publishes, Part("audio", "2"), Part("video", "3")))
+        kinds = ("audio", "video") * others
+        self.peer = Peer((*publishes, *(Part(kind, str(mid)) for mid, kind in enumerate(kinds, 2))))
         self.captured: deque[bytes] = deque(maxlen=5_000)  # what it sent, as a listener on the way has it
         self._kinds = {AUDIO_TYPE: "audio", VIDEO_TYPE: "video"}
         self._task: asyncio.Task[None] | None = None
@@ -137,12 +138,12 @@ class Toll:
 
 
 class Call:
-    """Two callers in a room."""
+    """Two callers in a room, with sections for so many others each."""
 
-    def __init__(self, target: Partner, room: str = "room", first: int = 1000) -> None:
+    def __init__(self, target: Partner, room: str = "room", first: int = 1000, others: int = 1) -> None:
         self._target = target
         self._room = room
-        self.sides = (Caller(f"{room}_a", first), Caller(f"{room}_b", first + 10))
+        self.sides = (Caller(f"{room}_a", first, others), Caller(f"{room}_b", first + 10, others))
 
     async def begin(self) -> None:
         for side in self.sides:

@@ -42,9 +42,20 @@ async def _packets(target: Partner, count: int, seed: int) -> list[Figure]:
     stats = await target.ask("stats")
     toll = await call.end()
     port = stats["port"]
-    refused = {name: port.get(f"dropped_{name}", 0) for name in ("srtp_refused", "srtp_replayed", "stray")}
-    say(f"  refused {refused}, quota {port.get('dropped_forged_quota', 0)}, kernel {port.get('kernel_drops')}")
+    by_srtp, before, by_kernel = (
+        {name: port.get(name) or 0 for name in names}
+        for names in (
+            ("dropped_srtp_refused", "dropped_srtp_replayed"),
+            ("dropped_stray", "dropped_forged_quota"),
+            ("kernel_drops",),
+        )
+    )
+    say(f"  {by_srtp | before | by_kernel}")
+    tried = sum(by_srtp.values())  # what came from the caller's own address, about half
+    refused = min(1.0, (tried + sum(before.values()) + sum(by_kernel.values())) / count)
     return [
+        measured("media.attack.forged_tried_by_srtp", tried / count, "of all", n=count, seed=seed, at_least=0.4),
+        measured("media.attack.forged_refused", refused, "of all", n=count, seed=seed, at_least=0.999),
         measured("media.attack.forged_frames", toll.foreign, "1", n=count, seed=seed, at_most=0),
         measured("media.attack.forged_lost_forwarded", 100 * toll.lost_forwarded, "%", n=count, seed=seed, at_most=5),
         measured("media.attack.forged_lost_recorded", 100 * toll.lost_recorded, "%", n=count, seed=seed, at_most=5),
@@ -55,7 +66,7 @@ async def _packets(target: Partner, count: int, seed: int) -> list[Figure]:
 async def _fingerprints(target: Partner, count: int, seed: int) -> list[Figure]:
     """Callers that complete the handshake with another certificate than the offer names, and then talk."""
     dice = random.Random(seed)
-    call = Call(target, "proud", 5000)
+    call = Call(target, "proud", 5000, others=1 + _AT_ONCE)  # there is a section for everything that liars send
     await call.begin()
     found: list[dict[str, object]] = []
     for at in range(0, count, _AT_ONCE):
@@ -63,16 +74,18 @@ async def _fingerprints(target: Partner, count: int, seed: int) -> list[Figure]:
         found += await asyncio.gather(*(_lie(target, name, dice) for name in names))
     toll = await call.end()
     frames = sum(int(str(leg["audio"])) + int(str(leg["video"])) + int(str(leg["foreign"])) for leg in found)
+    heard = sum(int(str(leg["heard"])) for leg in found)
     undetected = sum(leg["closed"] != "fingerprint_mismatch" for leg in found)
     return [
         measured("media.attack.fingerprint_frames", frames + toll.foreign, "1", n=count, seed=seed, at_most=0),
+        measured("media.attack.fingerprint_overheard", heard, "1", n=count, seed=seed, at_most=0),
         measured("media.attack.fingerprint_undetected", undetected, "1", n=count, seed=seed, at_most=0),
         measured("media.attack.fingerprint_lost", 100 * toll.lost_recorded, "%", n=count, seed=seed, at_most=5),
     ]
 
 
 async def _lie(target: Partner, name: str, dice: random.Random) -> dict[str, object]:
-    """One of them; what became of its leg."""
+    """One of them; what became of its leg, and how many frames it heard of the others."""
     caller = Caller(name, dice.randrange(1 << 20, 1 << 31))
     honest = caller.peer.describe()
     claimed = ":".join(f"{octet:02X}" for octet in secrets.token_bytes(32))
@@ -84,7 +97,7 @@ async def _lie(target: Partner, name: str, dice: random.Random) -> dict[str, obj
     leg = await target.ask("leg", leg=name)
     await caller.close()
     await target.ask("close", leg=name)
-    return leg
+    return leg | {"heard": sum(map(len, caller.sent.heard.values()))}
 
 
 if __name__ == "__main__":

@@ -184,13 +184,18 @@ async def _flooded(count: int, seed: int) -> list[Figure]:
             stopped = await ours.ask("stop")
             for person in people:
                 await person.close()
-    pictures = sum(person.sent.video for person in people[1:])
-    kept = stopped["pictures"]
-    say(f"  flood {sent} packets, pictures {kept} of {pictures}, faults {stopped['faults']}")
-    say(f"  {port}")
-    lost = max(0.0, 1 - kept / pictures)
+    told = [(person.sent, kept) for person, kept in zip(people, stopped["kept"], strict=True)][1:]
+    for said_of, (sound, pictures) in told:
+        say(f"  kept {sound} of {said_of.audio} frames of sound, {pictures} of {said_of.video} pictures")
+    say(f"  flood {sent} packets, faults {stopped['faults']}, {port}")
+    sound_lost = max(1 - kept[0] / said_of.audio for said_of, kept in told)
+    lost = max(1 - kept[1] / said_of.video for said_of, kept in told)
+    worst = {"flood_others_lost": lost, "flood_others_sound_lost": sound_lost}  # each: of one of the three
     return [
-        measured("media.attack.flood_others_lost", 100 * lost, "%", n=sent, seed=seed, at_most=0.5),
+        *(
+            measured(f"media.attack.{name}", 100 * max(0.0, share), "%", n=sent, seed=seed, at_most=0.5)
+            for name, share in worst.items()
+        ),
         measured("media.attack.flood_faults", len(stopped["faults"]), "1", n=sent, seed=seed, at_most=0),
     ]
 

@@ -85,11 +85,15 @@ class Clinic:
         return recording, people
 
     async def pictures(self, recording: str) -> int:
-        """How many video frames the sealed tracks hold, by the manifest."""
+        """How many video frames the sealed tracks hold, by the manifest. Raises RuntimeError."""
+        return sum(video for _, video in (await self.kept(recording)).values())
+
+    async def kept(self, recording: str) -> dict[str, tuple[int, int]]:
+        """How many frames of sound and of video the sealed track of each participant holds. Raises RuntimeError."""
         manifest = await self.service.manifest(ADMIN, recording)
         if manifest is None:
             raise RuntimeError("a recording was not sealed")
-        return sum(track["video_frames"] for track in manifest["tracks"])
+        return {track["participant_id"]: (track["audio_frames"], track["video_frames"]) for track in manifest["tracks"]}
 
 
 def places(folder: Path) -> dict[str, str]:

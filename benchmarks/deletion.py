@@ -56,11 +56,14 @@ def _races(folder: Path, count: int, seed: int) -> Iterator[Figure]:
 
 
 def _kills(folder: Path, count: int, seed: int) -> Iterator[Figure]:
-    told = kills(folder, max(4, count // SHARE_OF_KILLS), seed)
+    wanted = max(4, count // SHARE_OF_KILLS)
+    told = kills(folder, wanted, seed)
     for fault in told.faults:
         say(f"BROKEN {fault}")
     say(f"  {told.kills} kills, {told.whole} left whole, {told.gone} finished")
     yield measured("deletion.kills.broken_promises", len(told.faults), "of all", n=told.kills, seed=seed, at_most=0)
+    # A kill that was aimed behind the end of a destruction does not count.
+    yield measured("deletion.kills.met", told.kills, "kills", n=wanted, seed=seed, at_least=wanted)
 
 
 def _certificates(folder: Path, count: int, seed: int) -> Iterator[Figure]:

@@ -22,6 +22,7 @@ class Visit:
     recording: str = ""
     listener: Listener = field(default_factory=Listener)
     legs: list[Leg] = field(default_factory=list)
+    people: list[str] = field(default_factory=list)
 
 
 class Server:
@@ -56,7 +57,7 @@ class Server:
         if record:
             visit.recording, parties = await self._clinic.begin(visit.listener)
             people = [person.participant for person in parties]
-        answers = []
+        visit.people, answers = people, []
         for person, offer in zip(people, offers, strict=True):
             sink = self._clinic.service.sink(visit.recording, person) if record else None
             leg, answer = await self._port.open_leg(person, offer, sink, room=visit.room, publisher=person)
@@ -66,7 +67,7 @@ class Server:
         return answers
 
     async def _stop(self) -> dict[str, Any]:
-        """Stop and seal what was recorded, end every leg; faults, and how many pictures the sealed tracks hold."""
+        """Stop and seal what was recorded, end every leg; faults, pictures in all, and of each person what was kept."""
         visits, self._visits = self._visits, []
         service = self._clinic.service
         recorded = [visit for visit in visits if visit.recording]
@@ -75,11 +76,14 @@ class Server:
         await service.settle()
         faults = [fault for visit in recorded for fault in visit.listener.faults]
         lost = [leg.close_reason or "" for visit in visits for leg in visit.legs if leg.close_reason is not None]
-        pictures = sum([await self._clinic.pictures(visit.recording) for visit in recorded])
+        tracks = []
+        for visit in recorded:
+            kept = await self._clinic.kept(visit.recording)
+            tracks += [kept.get(person, (0, 0)) for person in visit.people]
         for visit in visits:
             for leg in visit.legs:
                 await leg.close("visit_ended")
-        return {"faults": faults + lost, "pictures": pictures}
+        return {"faults": faults + lost, "pictures": sum(video for _, video in tracks), "kept": tracks}
 
 
 async def main(folder: Path, compiled: bool) -> None:

@@ -1,11 +1,13 @@
-"""What every test is held to: no task left behind, no blocked event loop."""
+"""What every test is held to: no task left behind, no blocked event loop, no waiting for a browser without end."""
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 
 import pytest
 from blockbuster import BlockBuster
+
+from tests.overdue import browsers_end_after
 
 OURS = ["telehealth", "signaling", "recordings"]
 
@@ -36,3 +38,12 @@ def no_task_is_left_behind(request: pytest.FixtureRequest) -> None:
     function = getattr(request.node, "function", None)
     if function is not None and inspect.iscoroutinefunction(function):
         request.getfixturevalue("_tasks_before")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """The test, and what its fixtures do before and after."""
+    if item.get_closest_marker("browser") is None:
+        return (yield)
+    with browsers_end_after():
+        return (yield)
