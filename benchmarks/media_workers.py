@@ -2,7 +2,8 @@
 
 Two people talk in each of ROOMS rooms over two workers; one worker is killed (SIGKILL), then one is stopped (SIGSTOP),
 N times each. A person comes back as a page does: as soon as their leg is told to be gone. Back is, when they hear the
-other again. N (5), SEED.
+other again. Then the whole server: its worker is killed N times under a recorded visit, until both are recorded again.
+N (5), SEED.
 """
 
 import asyncio
@@ -10,8 +11,10 @@ import os
 import random
 import signal
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from benchmarks.figure import Figure, measured, said, say, wished
 from signaling.workers import MediaAway, MediaPool, RemoteLeg
@@ -22,6 +25,7 @@ from signaling.workers.worker import Worker
 from telehealth import log
 from telehealth.clock import SystemClock
 from telehealth.frames import EncodedFrame
+from tests.faults.lost_worker import killed_while_recording
 from tests.signaling.rtc.media_parts import KeepingSink
 from tests.signaling.workers.worker_room import Speaker, talk
 
@@ -43,6 +47,10 @@ def run(seed: int) -> Iterator[Figure]:
     yield measured("media.worker.back", max(killed), "s", at_most=5, **lost)
     yield measured("media.worker.back_after_a_stop", max(stopped), "s", at_most=5, **lost)
     yield measured("media.worker.other_rooms_lost", kept, "rooms", at_most=0, **lost)
+    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as folder:
+        recorded = asyncio.run(killed_while_recording(Path(folder), count))
+    yield measured("media.worker.recorded_back", max(one.back for one in recorded), "s", at_most=5, **lost)
+    yield measured("media.worker.recorded_tail", max(one.tail for one in recorded), "s", at_most=1, **lost)
 
 
 class _Counting(KeepingSink):
