@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Generator, Iterator
 import pytest
 from blockbuster import BlockBuster
 
-from tests.overdue import browsers_end_after
+from tests.overdue import LONGEST, LONGEST_SLOW, browsers_end_after
 
 OURS = ["telehealth", "signaling", "recordings"]
 
@@ -45,5 +45,5 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """The test, and what its fixtures do before and after."""
     if item.get_closest_marker("browser") is None:
         return (yield)
-    with browsers_end_after():
+    with browsers_end_after(LONGEST_SLOW if item.get_closest_marker("slow") else LONGEST):
         return (yield)

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-LONGEST = 240.0  # seconds that a browser test and its fixtures may take
+LONGEST, LONGEST_SLOW = 240.0, 900.0  # seconds that a browser test and its fixtures may take
 
 
 @contextmanager
-def browsers_end_after(seconds: float = LONGEST) -> Iterator[None]:
+def browsers_end_after(seconds: float) -> Iterator[None]:
     """Whoever waits for a Chromium of this process after so long is told that it is gone (playwright's Error)."""
     timer = threading.Timer(seconds, _end_browsers, (seconds,))
     timer.daemon = True

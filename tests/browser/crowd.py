@@ -46,6 +46,14 @@ def gaps(person: Person) -> dict[str, dict[str, Any]]:
     return found
 
 
+def stretches(person: Person) -> dict[str, dict[str, list[tuple[float, float]]]]:
+    """Of each other person every silence and freeze of more than 100 ms, as [from, to] in milliseconds of wall time."""
+    found: dict[str, dict[str, list[tuple[float, float]]]] = person.page.evaluate(
+        "async () => (await window.watching).stretches()"
+    )
+    return found
+
+
 def perceives(person: Person, other: str, look: Look, seconds: float = 20) -> None:
     """Wait until somebody's own picture and tone are seen and heard."""
     red, green, blue = (int(look.colour[place : place + 2], 16) for place in (1, 3, 5))
@@ -76,10 +84,15 @@ def company_of_three(at: Clinic, **context: Any) -> tuple[Staff, Patient, Patien
     """Clinician, patient and interpreter in one call, each with a tone and a colour of their own."""
     booked = at.book()
     clinician, patient = equipped_call(at, booked, **context)
-    guest = comes(at, at.invite(booked), equip(at.patient(**SMALL | context), GUEST, watching=False))
+    return clinician, patient, joined(at, booked, clinician, **context)
+
+
+def joined(at: Clinic, booked: Booked, clinician: Staff, look: Look = GUEST, **context: Any) -> Patient:
+    """A guest who was invited, came, and was let in."""
+    guest = comes(at, at.invite(booked), equip(at.patient(**SMALL | context), look, watching=False))
     clinician.page.click(".admit")
     guest.page.wait_for_selector(".controls")
-    return clinician, patient, guest
+    return guest
 
 
 def equipped_call(

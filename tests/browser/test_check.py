@@ -7,14 +7,13 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.clinic import CAMERAS, Clinic, clinic
+from tests.browser.firewall import NO_UDP, TRUSTING
 from tests.browser.looking import Looker, words_missing
 from tests.chromium import WHOLE
 from tests.partners.coturn import Coturn
 from tests.stories.people import Patient, chromium
 
 pytestmark = pytest.mark.browser
-TRUSTING = "--ignore-certificate-errors"  # coturn's certificate is of an authority that nobody knows
-NO_UDP = "--webrtc-ip-handling-policy=disable_non_proxied_udp"  # what a browser does behind a proxy that it must use
 OUTCOMES = """() => Object.fromEntries([...document.querySelectorAll("[data-check]")]
   .map((row) => [row.dataset.check, row.dataset.outcome]))"""
 

@@ -6,12 +6,32 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.clinic import Booked, Clinic
-from tests.browser.crowd import CLINICIAN, GUEST, PATIENT, SMALL, comes, company_of_three, equip, own_id, perceives
+from tests.browser.crowd import (
+    CLINICIAN,
+    GUEST,
+    PATIENT,
+    SMALL,
+    comes,
+    company_of_three,
+    equip,
+    equipped_call,
+    joined,
+    own_id,
+    perceives,
+)
 from tests.browser.looking import Looker
-from tests.browser.test_turning import goes
+from tests.browser.test_turning import goes, never_missed
 from tests.stories.people import Person
 
 pytestmark = pytest.mark.browser
+
+# A new way takes a second or two until it stands: who gave up the old one before would be silent for as long.
+SLOW_TO_BUILD = """window.RTCPeerConnection = class extends RTCPeerConnection {
+  async setRemoteDescription(...given) {
+    if (this.connectionState !== "connected") await new Promise((done) => setTimeout(done, 1000));
+    return super.setRemoteDescription(...given);
+  }
+};"""
 
 
 def all_perceive_all(*people: Person) -> None:
@@ -22,7 +42,12 @@ def all_perceive_all(*people: Person) -> None:
 
 
 def test_three_people_see_and_hear_each_other_and_two_are_left_to_themselves_again(at: Clinic) -> None:
-    clinician, patient, guest = company_of_three(at)
+    booked = at.book()
+    clinician, patient = equipped_call(at, booked, scripts=(SLOW_TO_BUILD,))
+    for who in (clinician, patient):
+        goes(who, "direct settled")
+    all_perceive_all(clinician, patient)
+    guest = joined(at, booked, clinician)
     for who in (clinician, patient, guest):
         goes(who, "relay settled")
         expect(who.page.locator(".tile")).to_have_count(2)
@@ -37,6 +62,8 @@ def test_three_people_see_and_hear_each_other_and_two_are_left_to_themselves_aga
         goes(who, "direct settled")
         expect(who.page.locator(".tile")).to_have_count(1)
     all_perceive_all(clinician, patient)
+    for who, other in permutations((clinician, patient)):  # from browser to browser, by the server, and back again
+        never_missed(who, own_id(other))
 
 
 def test_whoever_comes_late_is_asked_before_the_recording_goes_on(at: Clinic) -> None:

@@ -1,31 +1,23 @@
 """Whole calls from networks that let little through: by TCP, by TURN with TLS, and with an address that changes."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser.clinic import CAMERAS, Booked, Clinic, clinic
+from tests.browser.clinic import Booked, Clinic, clinic
+from tests.browser.firewall import Firewall, may_wall, walled
 from tests.browser.looking import Looker
 from tests.browser.rebinding import Router
-from tests.browser.test_check import NO_UDP, TRUSTING, invited, ran, verdict
-from tests.chromium import WHOLE
+from tests.browser.test_check import invited, ran, verdict
 from tests.partners.coturn import Coturn
 from tests.partners.process import free_port
-from tests.stories.people import Patient, Staff, chromium
+from tests.stories.people import Patient, Staff
 
 pytestmark = pytest.mark.browser
 RELAYED = {"MEDIA__DIRECT": "never"}
-
-
-@contextmanager
-def narrow(at: Clinic) -> Iterator[Browser]:
-    """A browser that may not use UDP."""
-    with chromium(at.playwright, flags=[*CAMERAS, TRUSTING, NO_UDP], program=WHOLE) as browser:
-        yield browser
 
 
 def called(at: Clinic, patient: Patient) -> tuple[Booked, Staff]:
@@ -59,31 +51,50 @@ def reported(person: dict[str, Any]) -> bool:
     return bool(person["reported"] and flows)
 
 
-def test_a_call_from_where_udp_is_blocked_goes_by_tcp_and_staff_can_see_it(tmp_path: Path) -> None:
-    with clinic(tmp_path, RELAYED) as at, narrow(at) as browser:
+def test_a_call_from_where_udp_is_swallowed_goes_by_tcp_and_staff_can_see_it(tmp_path: Path) -> None:
+    with (
+        clinic(tmp_path, RELAYED) as at,
+        walled(at, tmp_path, {at.house.media_port: at.house.media_port}) as (browser, wall),
+    ):
         booked, _ = called(at, at.patient(browser))
         people = media(at, booked, lambda person: reported(person) and person["reported"]["level"] >= 3)
         assert people["patient"]["leg"]["path"] == "tcp4"
         assert people["clinician"]["leg"]["path"] == "udp4"
         assert people["patient"]["reported"]["path"] == "tcp"
         assert people["clinician"]["reported"]["path"] == "udp"
+        _tried_udp(wall)
         at.go_home()
 
 
-def test_a_call_from_where_only_the_tls_port_is_open_goes_through_the_relay(tmp_path: Path) -> None:
+def test_a_call_from_where_only_port_443_is_open_goes_through_the_relay_by_tls(tmp_path: Path) -> None:
     coturn = Coturn(tmp_path)
     try:
-        tls = coturn.settings["MEDIA__TURN_URLS"].split(",")[1]
-        settings = RELAYED | coturn.settings | {"MEDIA__TURN_URLS": tls, "MEDIA__TCP": "false"}
-        with clinic(tmp_path, settings) as at, narrow(at) as browser:
+        with (
+            clinic(tmp_path, RELAYED | only_443(coturn)) as at,
+            walled(at, tmp_path, {443: coturn.tls_port}) as (browser, wall),
+        ):
             _check_says_so(at, browser)
             booked, _ = called(at, at.patient(browser))
             people = media(at, booked, reported)
             assert people["patient"]["reported"]["path"] == "turn_tls"
             assert people["patient"]["leg"]["path"] == "udp4"  # coturn's own
+            _tried_udp(wall)
             at.go_home()
     finally:
         coturn.stop()
+
+
+def only_443(coturn: Coturn) -> dict[str, str]:
+    """The relay's TLS port alone: behind a wall that is 443; where there is none, other ways are off at the server."""
+    tls = coturn.settings["MEDIA__TURN_URLS"].split(",")[1]
+    if may_wall():
+        return coturn.settings | {"MEDIA__TURN_URLS": tls.replace(str(coturn.tls_port), "443")}
+    return coturn.settings | {"MEDIA__TURN_URLS": tls, "MEDIA__TCP": "false"}
+
+
+def _tried_udp(wall: Firewall | None) -> None:
+    """It was the network that let nothing through, and not the browser that never tried."""
+    assert wall is None or wall.swallowed > 0
 
 
 def _check_says_so(at: Clinic, browser: Browser) -> None:
