@@ -8,6 +8,7 @@ import pytest
 from blockbuster import BlockBuster
 
 from tests.overdue import LONGEST, LONGEST_SLOW, browsers_end_after
+from tests.partners.softhsm import SoftHsm
 
 OURS = ["telehealth", "signaling", "recordings"]
 
@@ -38,6 +39,12 @@ def no_task_is_left_behind(request: pytest.FixtureRequest) -> None:
     function = getattr(request.node, "function", None)
     if function is not None and inspect.iscoroutinefunction(function):
         request.getfixturevalue("_tasks_before")
+
+
+@pytest.fixture(scope="session")
+def softhsm(tmp_path_factory: pytest.TempPathFactory) -> SoftHsm:
+    """The one token of this process: its library serves one folder of them for as long as a process lives."""
+    return SoftHsm(tmp_path_factory.mktemp("softhsm"))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -76,6 +76,16 @@ class OpenBao:
         self.ask("POST", "sys/unseal", {"key": self._unseal_key})
         self._partner.wait(self._active)
 
+    def deny(self) -> None:
+        """Tokens stay good and may do nothing."""
+        self._allow('path "transit/*" { capabilities = ["deny"] }')
+
+    def allow(self) -> None:
+        self._allow(POLICY)
+
+    def _allow(self, policy: str) -> None:
+        self.ask("POST", "sys/policies/acl/telehealth", {"policy": policy})
+
     def freeze(self) -> None:
         self._partner.freeze()
 
@@ -83,7 +93,7 @@ class OpenBao:
         self._partner.thaw()
 
     def restart(self) -> None:
-        """Stop, start on the same storage, unseal."""
+        """Stop unless it is stopped, start on the same storage, unseal."""
         self.stop()
         self._partner = self._run()
         self.unseal()
@@ -103,7 +113,7 @@ class OpenBao:
         self._unseal_key, self.root = made["keys_base64"][0], made["root_token"]
         self.unseal()
         self.ask("POST", "sys/mounts/transit", {"type": "transit"})
-        self.ask("POST", "sys/policies/acl/telehealth", {"policy": POLICY})
+        self.allow()
         self.token_file.write_text(self.token() + "\n")
         self.token_file.chmod(0o600)
 

@@ -15,10 +15,14 @@ from recordings.rows import Filter
 from recordings.sealer import Sealer
 from telehealth.keys.provider import KeyServiceUnavailable
 from tests.partners.openbao import OpenBao
-from tests.telehealth.keys.stands import VaultStand
+from tests.telehealth.keys.stands import FileStand, Pkcs11Stand, Stand, VaultStand
 
 pytestmark = pytest.mark.xdist_group("vault")
 LONGEST = 30.0  # seconds for what has to come, on however busy a machine
+# Sealed, it answers and refuses; frozen, it takes calls and answers none; denied, our token may do nothing any more;
+# gone, nobody listens; away, the disk is unmounted or the token pulled.
+OUTAGES = [("vault", "sealed"), ("vault", "frozen"), ("vault", "denied"), ("vault", "gone"), ("file", "away")]
+OUTAGES += [("pkcs11", "away")]
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +33,17 @@ def openbao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
 
 
 @pytest.fixture
-def stand(openbao: OpenBao) -> VaultStand:
-    return VaultStand(openbao)
+def stand(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Stand:
+    match kind:
+        case "file":
+            return FileStand(tmp_path / "file")
+        case "pkcs11":
+            return Pkcs11Stand(request.getfixturevalue("softhsm"))
+    return VaultStand(request.getfixturevalue("openbao"))
 
 
 @pytest.fixture
-async def house(tmp_path: Path, stand: VaultStand) -> AsyncIterator[House]:
+async def house(tmp_path: Path, stand: Stand) -> AsyncIterator[House]:
     built = House(tmp_path, provider=stand.provider)
     await built.open()
     yield built
@@ -42,9 +51,13 @@ async def house(tmp_path: Path, stand: VaultStand) -> AsyncIterator[House]:
 
 
 @asynccontextmanager
-async def outage(stand: VaultStand, how: str) -> AsyncIterator[None]:
-    """Sealed, it answers and refuses; frozen, it takes calls and answers none."""
-    leave, come = (stand.bao.seal, stand.bao.unseal) if how == "sealed" else (stand.away, stand.back)
+async def outage(stand: Stand, how: str) -> AsyncIterator[None]:
+    """One of `OUTAGES`."""
+    leave, come = stand.away, stand.back
+    if isinstance(stand, VaultStand) and how != "frozen":
+        bao = stand.bao
+        ways = {"sealed": (bao.seal, bao.unseal), "denied": (bao.deny, bao.allow), "gone": (bao.stop, bao.restart)}
+        leave, come = ways[how]
     await asyncio.to_thread(leave)
     try:
         yield
@@ -79,9 +92,9 @@ class Stored:
                 now = await self.sizes()
 
 
-@pytest.mark.parametrize("how", ["sealed", "frozen"])
+@pytest.mark.parametrize(("kind", "how"), OUTAGES)
 async def test_while_keys_are_away_what_runs_is_stored_and_nothing_begins_or_plays(
-    house: House, stand: VaultStand, how: str, monkeypatch: pytest.MonkeyPatch
+    house: House, stand: Stand, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     older = await house.recorded(0.2)
     stored, ear = Stored(house, monkeypatch), Ear()
@@ -115,9 +128,9 @@ async def test_while_keys_are_away_what_runs_is_stored_and_nothing_begins_or_pla
     await all_of_it_plays(house, older, frames=10)
 
 
-@pytest.mark.parametrize("how", ["sealed", "frozen"])
+@pytest.mark.parametrize(("kind", "how"), OUTAGES)
 async def test_what_ends_while_keys_are_away_is_sealed_once_they_are_back(
-    house: House, stand: VaultStand, how: str, monkeypatch: pytest.MonkeyPatch
+    house: House, stand: Stand, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sealer, "RETRY_SECONDS", (0.02,))
     tried, codes, real = asyncio.Event(), set[str](), Sealer._logged

@@ -17,7 +17,6 @@ from telehealth.keys.provider import Provider
 from telehealth.secret import Secret
 from tests.partners.moto import Moto
 from tests.partners.openbao import OpenBao
-from tests.partners.softhsm import SoftHsm
 
 from .stands import AwsKmsStand, FileStand, Pkcs11Stand, Stand, VaultStand
 
@@ -137,11 +136,6 @@ def openbao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
     bao = OpenBao(tmp_path_factory.mktemp("openbao"))
     yield bao
     bao.stop()
-
-
-@pytest.fixture(scope="session")
-def softhsm(tmp_path_factory: pytest.TempPathFactory) -> SoftHsm:
-    return SoftHsm(tmp_path_factory.mktemp("softhsm"))
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """Every kind of provider beside its real partner, behind one set of words for the tests."""
 
-import itertools
 import os
+import secrets
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +17,11 @@ from tests.partners.softhsm import SoftHsm
 
 SECONDS = 10.0  # how long a provider under test waits for its service, on however busy a machine
 BRIEF = 0.6  # and while the test has taken the service away
-_NUMBERS = itertools.count(1)
+
+
+def _own() -> str:
+    """A name space of keys that nobody else has at the same partner."""
+    return f"t{secrets.token_hex(4)}-"
 
 
 class Stand(Protocol):
@@ -46,7 +50,7 @@ class _Remote:
     def __init__(self, server: OpenBao | Moto) -> None:
         self._server = server
         self._made: list[VaultProvider | AwsKmsProvider] = []
-        self.prefix = f"t{next(_NUMBERS)}-"
+        self.prefix = _own()
 
     def away(self) -> None:
         self._server.freeze()
@@ -103,7 +107,7 @@ class Pkcs11Stand:
 
     def __init__(self, hsm: SoftHsm) -> None:
         self.hsm = hsm
-        self.prefix = f"t{next(_NUMBERS)}-"
+        self.prefix = _own()
 
     def provider(self, pin_file: Path | None = None) -> Pkcs11Provider:
         file = pin_file or self.hsm.pin_file
