@@ -12,6 +12,7 @@ class Router:
 
     def __init__(self, near: tuple[str, int], far: tuple[str, int]) -> None:
         self._far = far
+        self._host = "127.0.0.1"
         self._near = self._bound(near)
         self._outward: dict[tuple[str, int], socket.socket] = {}
         self._old: list[socket.socket] = []
@@ -24,15 +25,19 @@ class Router:
         self._thread = threading.Thread(target=self._carry)
         self._thread.start()
 
-    def move(self) -> set[int]:
-        """From now on everybody comes from another port; what is sent to the old ones is lost. The new ports."""
+    def move(self, host: str) -> set[tuple[str, int]]:
+        """From now on everybody comes from this address and another port; what is sent to the old ones is lost.
+
+        The new addresses.
+        """
         with self._lock:
+            self._host = host
             moved = list(self._outward)
             for old in self._outward.values():
                 self._selector.unregister(old)
                 self._old.append(old)  # kept bound, so that nobody else gets its port
             self._outward.clear()
-            return {self._outside(browser).getsockname()[1] for browser in moved}
+            return {self._outside(browser).getsockname() for browser in moved}
 
     def close(self) -> None:
         self._waker.send(b"x")
@@ -50,7 +55,7 @@ class Router:
 
     def _outside(self, browser: tuple[str, int]) -> socket.socket:
         if browser not in self._outward:
-            made = self._outward[browser] = self._bound(("127.0.0.1", 0))
+            made = self._outward[browser] = self._bound((self._host, 0))
             self._owners[made] = browser
             self._selector.register(made, selectors.EVENT_READ)
         return self._outward[browser]
