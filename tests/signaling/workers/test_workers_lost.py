@@ -20,7 +20,7 @@ from signaling.workers.tuning import Tuning
 from signaling.workers.wire import Kind
 from signaling.workers.worker import Worker
 from telehealth.clock import SystemClock
-from tests.signaling.rtc.media_parts import KeepingSink, opus
+from tests.signaling.rtc.media_parts import KeepingSink, field, opus
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -42,7 +42,7 @@ async def test_a_killed_workers_legs_end_and_the_same_port_takes_new_ones(
     open_pool: OpenPool, browsers: Browsers, logged: io.StringIO
 ) -> None:
     pool, sink = await open_pool(spare=True), KeepingSink()
-    leg, _ = await calling(pool, browsers, sink)
+    leg, before = await calling(pool, browsers, sink)
     port, pid = pool.port, pool.pids()[0]
     with socket.create_connection((HOST, port)):  # ICE-TCP is there too, and does not keep the port
         os.kill(pid, signal.SIGKILL)
@@ -52,6 +52,8 @@ async def test_a_killed_workers_legs_end_and_the_same_port_takes_new_ones(
     after = KeepingSink()
     _, browser = await calling(pool, browsers, after, "leg_b")  # waits for the replacement
     await flows(browser, after, 1)
+    certificates = [field(one.answer, "fingerprint") for one in (before, browser)]
+    assert certificates[0] != certificates[1]  # each start has one of its own
     assert (pool.port, pool.replaced()) == (port, {"worker_died": 1})
     assert not there(pid)
     lost = next(line for line in map(json.loads, logged.getvalue().splitlines()) if "worker_lost" in line["event"])
