@@ -21,6 +21,7 @@ from aiohttp import ClientSession, TCPConnector
 
 from benchmarks.figure import Figure, measured, percentile, said, say, wished
 from benchmarks.pipe import ROOT
+from benchmarks.socket_flood import A_SECOND
 from tests.faults.clinic import PASSWORD, Answer, Client, Clinic
 from tests.faults.wire import Wire, raw_call
 from tests.stories.house import House
@@ -204,7 +205,9 @@ async def _sockets(folder: Path, seconds: float, seed: int) -> list[Figure]:
                     rtts += await asyncio.gather(_rtt(call.doctor, 0.06), _rtt(call.patient, 0.06))
                 await flooding
     say(f"  cut {len(cuts)} times, after {sum(cut['frames'] for cut in cuts) / len(cuts):.0f} frames on average")
+    rate = sum(cut["frames"] for cut in cuts) / sum(max(cut["sending"], cut["frames"] / A_SECOND) for cut in cuts)
     return [
+        measured("access.socket_flood_rate", rate, "events/s", n=len(cuts), seed=seed, at_least=0.9 * A_SECOND),
         measured("access.socket_calm_p99", 1000 * percentile(calm, 0.99), "ms", n=len(calm), seed=seed),
         measured(
             "access.socket_flood_cut_max",

@@ -1,6 +1,7 @@
 """One socket that says far too much, in a process of its own; comes back each time it is cut.
 
-`python -m benchmarks.socket_flood URL COOKIE SECONDS`: one JSON line for each time: frames sent, seconds until the cut.
+`python -m benchmarks.socket_flood URL COOKIE SECONDS`: one JSON line for each time: frames sent, in how many
+seconds, and seconds until the cut.
 """
 
 import asyncio
@@ -35,19 +36,21 @@ async def main(url: str, cookie: str, seconds: float) -> None:
                 if not answer.startswith("40/visit,"):
                     raise RuntimeError(answer)
                 begun = time.monotonic()
-                sent = await _flood(wire, begun)
-                print(json.dumps({"frames": sent, "seconds": time.monotonic() - begun}), flush=True)
+                sent, sending = await _flood(wire, begun)
+                told = {"frames": sent, "sending": sending, "seconds": time.monotonic() - begun}
+                print(json.dumps(told), flush=True)
 
 
-async def _flood(wire: ClientWebSocketResponse, begun: float) -> int:
-    """Send so many a second until the server hangs up; how many went out."""
-    sent = 0
+async def _flood(wire: ClientWebSocketResponse, begun: float) -> tuple[int, float]:
+    """Send so many a second until the server hangs up; how many went out, in how many seconds."""
+    sent, sending = 0, 0.0
     listening = asyncio.create_task(_until_closed(wire))
     try:
         while not listening.done() and time.monotonic() - begun < LONGEST:
             for _ in range(BATCH):
                 await wire.send_str(f'42/visit,{sent}["ping",{{}}]')
                 sent += 1
+            sending = time.monotonic() - begun
             await asyncio.sleep(max(0.0, begun + sent / A_SECOND - time.monotonic()))
     except (ConnectionError, RuntimeError):
         pass  # cut while sending, which is what is waited for
@@ -55,7 +58,7 @@ async def _flood(wire: ClientWebSocketResponse, begun: float) -> int:
     if not listening.done():
         listening.cancel()
     await asyncio.gather(listening, return_exceptions=True)
-    return sent
+    return sent, sending
 
 
 async def _until_closed(wire: ClientWebSocketResponse) -> None:
