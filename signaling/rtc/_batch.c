@@ -265,7 +265,7 @@ enum { ODD, FAULT, TAKE, LOOP_REFS };
 typedef struct {
     PyObject_HEAD
     PyObject *refs[LOOP_REFS];
-    double dead_path;
+    double outage;
     long long packets, octets, sent, failed, sent_twice;
     int busy, waiting, untold;
     uint8_t (*in)[ROOM], (*out)[ROOM], *work;
@@ -300,8 +300,8 @@ static void Loop_dealloc(PyObject *object) {
 static PyObject *Loop_new(PyTypeObject *type, PyObject *args, PyObject *named) {
     (void)named;
     PyObject *odd, *fault;
-    double dead_path;
-    if (!PyArg_ParseTuple(args, "OOd", &odd, &fault, &dead_path)) return NULL;
+    double outage;
+    if (!PyArg_ParseTuple(args, "OOd", &odd, &fault, &outage)) return NULL;
     if (srtp_protect == NULL || srtp_unprotect == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "`use` names the library first");
         return NULL;
@@ -310,7 +310,7 @@ static PyObject *Loop_new(PyTypeObject *type, PyObject *args, PyObject *named) {
     if (self == NULL) return NULL;
     Py_INCREF(odd), Py_INCREF(fault);
     self->refs[ODD] = odd, self->refs[FAULT] = fault;
-    self->dead_path = dead_path;
+    self->outage = outage;
     self->in = PyMem_Calloc(BATCH, ROOM), self->out = PyMem_Calloc(QUEUE, ROOM), self->work = PyMem_Calloc(1, ROOM);
     self->arrivals = PyMem_Calloc(BATCH, sizeof *self->arrivals);
     self->leaving = PyMem_Calloc(QUEUE, sizeof *self->leaving);
@@ -597,7 +597,7 @@ static int take(Loop *self, Lane *lane, int fd, const struct sockaddr_storage *f
     if (usual->fd != fd || usual->size != key || memcmp(&usual->name, from, key) != 0) return 0;
     if (budget == NULL || !PyObject_TypeCheck(budget, &BudgetStateType)) return 0;
     BudgetState *bucket = (BudgetState *)budget;
-    if (!(now >= lane->deaf_until) || !(now - lane->last <= self->dead_path) || !(filled(bucket, now) >= 1.0)) return 0;
+    if (!(now >= lane->deaf_until) || !(now - lane->last <= self->outage) || !(filled(bucket, now) >= 1.0)) return 0;
     Plain plain = {0};
     int verdict = source_is_plain(&plain, lane, datagram, size);
     if (verdict <= 0) return verdict;
@@ -741,7 +741,7 @@ static PyMethodDef Loop_methods[] = {
 static PyMemberDef Loop_members[] = {
     NUMBER(Loop, "packets", packets), NUMBER(Loop, "octets", octets), NUMBER(Loop, "sent", sent),
     NUMBER(Loop, "failed", failed), NUMBER(Loop, "sent_twice", sent_twice), {0}};
-TYPE(Loop, "Loop(odd, fault, dead_path)", Py_TPFLAGS_HAVE_GC) WITH_OWNED(Loop).tp_methods = Loop_methods };
+TYPE(Loop, "Loop(odd, fault, outage)", Py_TPFLAGS_HAVE_GC) WITH_OWNED(Loop).tp_methods = Loop_methods };
 
 static PyObject *use(PyObject *module, PyObject *args) {
     (void)module;

@@ -101,6 +101,6 @@ class Loop:
         self,
         odd: Callable[[Any, bytes, Any, float], None],
         fault: Callable[[Any, Exception], None],
-        dead_path: float,
+        outage: float,
     ) -> None: ...
     def drain(self, door: Any, lanes: dict[bytes, Lane], fd: int, main: int, most: int, now: float) -> int: ...

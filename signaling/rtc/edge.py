@@ -14,7 +14,7 @@ from signaling.rtc.paths import Path, RawAddress, UdpDoor, UdpPath
 from signaling.rtc.sockets import kernel_drops
 from signaling.rtc.state import figures, make_loop
 from signaling.rtc.tcp import TcpDoor
-from signaling.rtc.traffic import DEAD_PATH
+from signaling.rtc.traffic import OUTAGE
 from telehealth.clock import Clock
 
 _LARGEST_DATAGRAM = 2048
@@ -35,7 +35,7 @@ class Edge(ABC):
         self._cells = Cells()
         self._fragments: dict[str, Leg] = {}
         self._loop = asyncio.get_running_loop()
-        self._batch = make_loop(self._take_one, self.fail, DEAD_PATH) if compiled else None
+        self._batch = make_loop(self._take_one, self.fail, OUTAGE) if compiled else None
         self._udp = [UdpDoor(made) for made in datagrams]
         self._tcp = TcpDoor(self)
         for door in self._udp:

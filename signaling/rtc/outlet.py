@@ -46,6 +46,7 @@ class Outlet(OutletState):
         self.origin: Publication | None = None
         self.packets = self.octets = 0
         self.heard: ReportBlock | None = None
+        self._forgiven: int | None = None  # the last number whose loss is forgiven
         self.held = False  # nothing goes out now: the path is dead
         self.paused = False  # nor now: a picture for which there is no room beside the sound
         self.doubled = False  # every datagram goes out twice: the second is dropped as a replay where the first came
@@ -98,6 +99,17 @@ class Outlet(OutletState):
         if held != self.held:
             self.held = held
             self._running = False
+
+    def forgive(self) -> None:
+        """The next report that goes beyond what was sent so far says nothing of the way's width, nor do older ones."""
+        self._forgiven = self._highest or None
+
+    def hear(self, block: ReportBlock) -> None:
+        """What the browser says of this source."""
+        if self._forgiven is None:
+            self.heard = block
+        elif 0 < (block.highest - self._forgiven & 0xFFFF) < 0x8000:
+            self._forgiven = None
 
     def pause(self, paused: bool) -> None:
         """Send nothing for want of room, or go on at a key frame, without a hole in the numbers."""

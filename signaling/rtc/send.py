@@ -84,7 +84,7 @@ class Sender:
             return
         if isinstance(said, rtcp.ReportBlock):
             if said.ssrc == outlet.ssrc:
-                outlet.heard = said
+                outlet.hear(said)
                 self._time(said, now)
         elif isinstance(said, rtcp.Nack):
             self._nacks += len(said.numbers)
@@ -92,6 +92,11 @@ class Sender:
         else:
             self._pictures += 1
             outlet.want_key_frame()
+
+    def back(self) -> None:
+        """The browser was away: what went out meanwhile was lost, but for no want of room."""
+        for outlet in self.outlets.values():
+            outlet.forgive()
 
     def allot(self, now: float) -> None:
         """Give every picture its share of what the browser can take, and pause those that do not fit."""

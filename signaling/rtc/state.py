@@ -85,13 +85,13 @@ def make_cipher(session: Session) -> Cipher:
 
 
 def make_loop(
-    odd: Callable[[Any, bytes, Any, float], None], fault: Callable[[Any, Exception], None], dead_path: float
+    odd: Callable[[Any, bytes, Any, float], None], fault: Callable[[Any, Exception], None], outage: float
 ) -> Loop | None:
     """A loop that gives `odd` what is not the plain case, and `fault` a leg that failed; None where there is none."""
     if not compiled():
         return None
     _batch.use(_binding.__file__)
-    return Loop(odd, fault, dead_path)
+    return Loop(odd, fault, outage)
 
 
 def figures(loop: Loop | None) -> Mapping[str, int]:

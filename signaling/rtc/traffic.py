@@ -26,7 +26,8 @@ _MOST_SOURCES = 64  # a leg's SSRCs: for each of them libsrtp keeps a stream as 
 _PER_SECOND, _AT_ONCE = 2_000.0, 1_000.0  # authentic packets: forged ones use nothing of it up
 _REPORT_EVERY = 1.0  # seconds
 _HURRY_EVERY = 0.2  # the same for a limit that fell
-DEAD_PATH = 7.0  # seconds without an authentic packet: browsers send checks or reports more often
+OUTAGE = 3.0  # seconds without an authentic packet: browsers send checks, reports or sound more often
+_DEAD_PATH = 7.0  # the same, after which nothing goes out until one comes
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,14 +186,15 @@ class Traffic:
 
     def proven(self, now: float) -> float:
         """The browser is there at `now`, which is the answer: what was held for a dead path goes out again."""
-        if now - self.lane.last > DEAD_PATH:
+        if now - self.lane.last > OUTAGE:
             self._hold(False)
+            self._sender.back()
         self.lane.last = now
         return now
 
     def tick(self, now: float) -> None:
         """What time alone brings: repeats and reports."""
-        if now - self.lane.last > DEAD_PATH:
+        if now - self.lane.last > _DEAD_PATH:
             self._hold(True)
         self._receiver.tick(now)
         if now - self._reported >= _REPORT_EVERY:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pylibsrtp import Error, Policy, Session
 
 from signaling.rtc.state import Address, make_loop
-from signaling.rtc.traffic import DEAD_PATH, Traffic
+from signaling.rtc.traffic import OUTAGE, Traffic
 from telehealth.clock import SystemClock
 from tests.fuzz.pieces import apart, joined
 from tests.signaling.rtc.media_parts import opus, vp8
@@ -47,7 +47,7 @@ def one_batch(octets: bytes, pair: Callable[[], Pair]) -> None:
         def odd(_door: object, datagram: bytes, _raw: object, when: float) -> None:
             by_loop[0].take(datagram[:_LONGEST], when)
 
-        loop = make_loop(odd, _fault, DEAD_PATH)
+        loop = make_loop(odd, _fault, OUTAGE)
         for piece in apart(octets):
             datagram = _sealed(seal, piece)
             now += 0.02

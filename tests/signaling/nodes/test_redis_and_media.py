@@ -13,7 +13,7 @@ from tests.stories.cluster import Cluster, Page
 
 pytestmark = pytest.mark.slow
 
-OUTAGE = 4.0  # seconds
+BEGINNING, OUTAGE = 1.5, 4.0  # seconds; a capture begins with a key frame that was asked for
 ROLES = ("clinician", "patient")
 
 
@@ -89,6 +89,7 @@ async def test_what_is_sent_while_redis_is_in_trouble_is_recorded_to_the_last_pi
     break_it = {"killed": redis.kill, "paused": redis.freeze, "emptied": lambda: redis.ask("FLUSHALL")}[fault]
     visit, pages = await come(servers, ada)
     async with filming(servers, pages) as cameras:
+        await asyncio.sleep(BEGINNING)
         await asyncio.to_thread(break_it)
         before = [len(camera.sent_at) for camera in cameras]
         await asyncio.sleep(OUTAGE)

@@ -97,9 +97,9 @@ def sender_report(ssrc: int, ntp: int, timestamp: int) -> bytes:
     return struct.pack("!BBHIQIII", 0x80, 200, 6, ssrc, ntp, timestamp, 1, 1)
 
 
-def receiver_report(ssrc: int, *, lost: int = 0, last: int = 0, delay: int = 0) -> bytes:
+def receiver_report(ssrc: int, *, lost: int = 0, highest: int = 0, last: int = 0, delay: int = 0) -> bytes:
     """RR of one block; `lost` in 1/256."""
-    return struct.pack("!BBHIIIIIII", 0x81, 201, 7, 9, ssrc, lost << 24, 1, 0, last, delay)
+    return struct.pack("!BBHIIIIIII", 0x81, 201, 7, 9, ssrc, lost << 24, highest, 0, last, delay)
 
 
 def sound(sequence: int, timestamp: int, body: bytes = b"\xfcsound") -> bytes:

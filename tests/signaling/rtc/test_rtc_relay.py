@@ -109,6 +109,38 @@ async def test_an_outage_leaves_no_hole_in_the_numbers(come: Come, clock: Manual
     assert anna.leg.stats().nacks == 0
 
 
+@pytest.mark.parametrize("away", [4.0, 10.0])  # seconds: the second is so long that nothing more goes out meanwhile
+async def test_what_an_outage_swallowed_is_not_taken_for_a_narrow_way(
+    come: Come, clock: ManualClock, away: float
+) -> None:
+    anna, ben = await come("anna"), await come("ben")
+    anna.raw.send_rtp(opus(1, 0), vp8(1, 0, key=True))
+    voice, picture = await ben.hear_many(2)
+
+    async def second(highest: int, lost: int) -> None:
+        """Of both sources, with a limit as low as browsers say after an outage."""
+        for of in (voice, picture):
+            ben.raw.send_rtcp(receiver_report(of.ssrc, lost=lost, highest=of.sequence + highest))
+        ben.raw.send_rtcp(rtcp.bandwidth_limit(9, [picture.ssrc], 60_000))
+        await turn()
+        clock.seconds += 1.01
+        await anna.raw.hear(201)
+
+    await second(0, 0)
+    clock.seconds += away
+    await asyncio.sleep(0.06)
+    for number in range(3):
+        await second(0, 230)  # what was on its way when the path died
+        anna.raw.send_rtp(opus(2 + number, 960 * number + 960), vp8(2 + number, 3000 * number + 3000, key=True))
+        await ben.hear_many(2)
+    await second(1, 230)  # the first report that knows what came afterwards
+    assert (ben.leg.stats().sent_loss, ben.leg.stats().available_bitrate) == (0.0, None)
+    for _ in range(4):
+        await second(3, 230)  # but this is loss
+    assert ben.leg.stats().sent_loss > 0.8
+    assert ben.leg.stats().available_bitrate is not None
+
+
 async def test_reports_run_on_our_clock_and_the_receivers_timestamps(come: Come, clock: ManualClock) -> None:
     anna, ben = await come("anna"), await come("ben")
     anna.raw.send_rtp(opus(1, 480_000), vp8(1, 900_000, key=True))
