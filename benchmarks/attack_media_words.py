@@ -76,9 +76,11 @@ async def _messages(folder: Path, count: int, seed: int) -> list[Figure]:
         clinic = await asyncio.to_thread(Clinic, house)
         async with raw_call(clinic) as call:
             calm = await _pings(call, asyncio.create_task(asyncio.sleep(1)))
+            begun = await _looks(clinic)
             talking = asyncio.create_task(_attack(call, count, seed))
             rtts = await _pings(call, talking)
             answers = await talking
+            looks, stalls = (after - before for after, before in zip(await _looks(clinic), begun, strict=True))
         errors = [line for line in house.log.read_text().splitlines() if '"level":"error"' in line.replace(" ", "")]
     named = watch.count()
     watch.close()
@@ -92,6 +94,7 @@ async def _messages(folder: Path, count: int, seed: int) -> list[Figure]:
         measured(
             "media.attack.messages_others_p99", 1000 * percentile(rtts, 0.99), "ms", n=len(rtts), seed=seed, at_most=50
         ),
+        measured("media.attack.messages_loop_over_50ms", stalls, "1", n=round(looks), seed=seed, at_most=0),
         measured("media.attack.messages_named_packets", named, "1", n=count, seed=seed, at_most=0),
     ]
 
@@ -105,6 +108,14 @@ async def _pings(call: RawCall, until: "asyncio.Task[object]") -> list[float]:
         found.append(time.monotonic() - begun)
         await asyncio.sleep(0.02)
     return found
+
+
+async def _looks(clinic: Clinic) -> tuple[float, float]:
+    """How often the server looked at its event loop, and how often it came more than 50 ms late."""
+    looks, in_time = await asyncio.to_thread(
+        clinic.figures, "loop_lag_seconds_count", 'loop_lag_seconds_bucket{le="0.05"}'
+    )
+    return looks, looks - in_time
 
 
 async def _attack(call: RawCall, count: int, seed: int) -> dict[str, int]:

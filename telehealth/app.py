@@ -39,6 +39,7 @@ from telehealth.web.metrics import Metrics
 from telehealth.web.openapi import encoded
 from telehealth.web.origin import our_origins
 from telehealth.web.proxies import Proxies
+from telehealth.web.pulse import Pulse
 from telehealth.web.rooms import Check, Rooms
 from telehealth.web.server import RUNNER, bind, make_app, site_of, tls_context
 from telehealth.web.table import ROUTES
@@ -148,6 +149,7 @@ async def open_server(config: Config, clock: Clock, cost: Cost | None = None) ->
         for name, work in visiting.workers(house.workers()):
             workers.start(name, work)
         workers.start("media figures", figures.run())
+        workers.start("pulse", Pulse(clock, metrics.registry).run())
         await _listen(stack, app, listening, tls, metrics)
         control = Control(config.places.audit, lambda argv: in_house(house, argv, visiting.reach))
         await control.start()

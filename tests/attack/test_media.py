@@ -8,7 +8,8 @@ from benchmarks import attack_media_forged, attack_media_paths, attack_media_sto
 from benchmarks.figure import Figure
 
 OF_THE_CLOCK = {
-    *("media.attack.flood_others_lost", "media.attack.flood_others_sound_lost", "media.attack.messages_others_p99")
+    *("media.attack.flood_others_lost", "media.attack.flood_others_sound_lost"),
+    *("media.attack.messages_others_p99", "media.attack.messages_loop_over_50ms"),
 }  # a busy machine decides them
 
 
@@ -19,7 +20,7 @@ OF_THE_CLOCK = {
         (attack_media_forged.run, 5_000, 10),
         (attack_media_paths.run, 16, 5),
         (attack_media_tcp.run, 100, 5),
-        (attack_media_words.run, 1_000, 6),
+        (attack_media_words.run, 1_000, 7),
     ],
     ids=["storm", "forged", "paths", "tcp", "words"],
 )

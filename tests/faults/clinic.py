@@ -147,8 +147,14 @@ class Clinic:
 
     def figure(self, name: str) -> float:
         """One figure of /metrics."""
-        text = self.admin.ask("GET", "/metrics").body.decode()
-        return float(next(line.split()[1] for line in text.splitlines() if line.startswith(f"telehealth_{name} ")))
+        return self.figures(name)[0]
+
+    def figures(self, *names: str) -> list[float]:
+        """Several of one moment."""
+        lines = self.admin.ask("GET", "/metrics").body.decode().splitlines()
+        return [
+            float(next(line.split()[1] for line in lines if line.startswith(f"telehealth_{name} "))) for name in names
+        ]
 
     def empties(self) -> bool:
         """Whether every socket is closed, now or soon."""
