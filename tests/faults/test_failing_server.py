@@ -13,7 +13,7 @@ import pytest
 from benchmarks.faults import try_faults
 from tests.faults.clinic import Clinic
 from tests.faults.disk import Fault, Sort, WatchedServer
-from tests.faults.trials import Stand, Trial
+from tests.faults.trials import SENT, Stand, Trial, in_clear
 
 SEED = int(os.environ.get("SEED", "") or 7)
 SETTINGS = {"SESSIONS__STEP_UP_MINUTES": "720", "SESSIONS__IDLE_MINUTES": "720"}
@@ -48,6 +48,15 @@ def test_a_build_that_tells_nobody_fails_the_same_checks(tmp_path: Path) -> None
     (trial,) = tried(tmp_path, "tests.faults.silent_build", (FULL, "recording"))
     assert trial.fired
     assert trial.said
+
+
+@pytest.mark.parametrize("sent", [SENT[0], SENT[-1]], ids=["picture", "sound"])
+def test_the_search_for_what_lies_in_clear_can_find_some(tmp_path: Path, sent: bytes) -> None:
+    (tmp_path / "recordings").mkdir()
+    (tmp_path / "recordings" / "kept").write_bytes(b"x" * 100)
+    assert in_clear(tmp_path) == []
+    (tmp_path / "recordings" / "leak").write_bytes(b"x" * 100 + sent + b"x")
+    assert in_clear(tmp_path) == ["leak"]
 
 
 def tried(folder: Path, main: str, *faults: tuple[Fault, str]) -> list[Trial]:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from benchmarks.crash_checks import Checks, Tally
@@ -13,13 +14,15 @@ from benchmarks.crash_media import Filming
 from tests.faults.clinic import Clinic
 from tests.faults.disk import Fault, WatchedServer
 from tests.faults.wire import RawCall, raw_call
+from tests.recordings.recording_clips import tone
 
 MODES = ("starting", "recording", "sealing")
 TOLD_WITHIN = 5.0  # seconds from the fault to the clinician's view
 LOST_AT_MOST = 1.0  # seconds of media before the fault
 _LONG = 1.2  # seconds that people are recorded
 _SEALED_WITHIN = 20.0  # seconds after the fault is mended: the sealer tries after 1 s, after 5 s
-_MARK = b"#pic"
+# What shows a picture or a sound as it was sent; of sound a piece of each packet, of torn ones too.
+SENT = (b"#pic", *(packet[4:28] for packet in tone(440, 50) if len(packet) > 40))
 
 
 @dataclass(slots=True)
@@ -157,9 +160,9 @@ class Stand:
             return
         if trial.recorded:
             await asyncio.to_thread(self._plays, trial, film, until)
-        in_clear = await asyncio.to_thread(self.in_clear)
-        if in_clear:
-            trial.said.append(f"in clear: {in_clear}")
+        leaks = await asyncio.to_thread(in_clear, self.server.folder)
+        if leaks:
+            trial.said.append(f"in clear: {leaks}")
 
     def _plays(self, trial: Trial, film: Filming, until: float) -> None:
         tally = Tally()
@@ -192,14 +195,19 @@ class Stand:
         answer = self.clinic.admin.ask("GET", f"/api/v1/recordings?visit={call.visit.id}")
         return answer.status == 200 and _is_ended(answer.json["items"])
 
-    def in_clear(self) -> list[str]:
-        """Files that hold a picture as it was sent. Looked through anew when one went between listing and reading,
-        as a log's partial tile does: what took its place is to be seen as well.
-        """
-        while True:
-            with suppress(FileNotFoundError):
-                files = [path for path in self.server.folder.rglob("*") if path.is_file()]
-                return [path.name for path in files if _MARK in path.read_bytes()]
+
+def in_clear(folder: Path) -> list[str]:
+    """Files that hold a picture or a sound as it was sent. Looked through anew when one went between listing and
+    reading, as a log's partial tile does: what took its place is to be seen as well.
+    """
+    while True:
+        with suppress(FileNotFoundError):
+            files = [path for path in folder.rglob("*") if path.is_file()]
+            return [path.name for path in files if _holds(path.read_bytes())]
+
+
+def _holds(content: bytes) -> bool:
+    return any(sent in content for sent in SENT)
 
 
 def _relayed(call: RawCall) -> bool:
