@@ -35,6 +35,8 @@ def _copies(folder: Path, count: int, seed: int) -> Iterator[Figure]:
         yield measured(f"{name}.decryptable", told.from_copies, "recordings", at_most=0, **common)
         yield measured(f"{name}.living_lost", told.living_lost, "recordings", at_most=0, **common)
         yield measured(f"{name}.decryptable_with_the_provider_copied", told.with_provider, "recordings", **common)
+        since = told.with_provider_since
+        yield measured(f"{name}.decryptable_with_the_provider_copied_since", since, "recordings", at_most=0, **common)
         silent = told.certificates_silent
         yield measured(f"{name}.certificates_that_hide_it", silent, "certificates", at_most=0, **common)
 

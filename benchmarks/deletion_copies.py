@@ -43,7 +43,8 @@ class Tried:
     before: int = 0  # decryptable while their keys lived: the attack works
     from_copies: int = 0  # destroyed ones, with every copy from outside the provider and the provider's own help
     living_lost: int = 0
-    with_provider: int = 0  # destroyed ones, with a copy of the provider's own storage as well
+    with_provider: int = 0  # destroyed ones, with a copy of the provider's own storage from before as well
+    with_provider_since: int = 0  # the same with a copy from afterwards
     certificates_silent: int = 0  # that do not say what they wait for, or what nobody can promise
 
 
@@ -130,9 +131,15 @@ async def _told(stand: Any, folder: Path, count: int, postgres: Postgres | None)
     tried.from_copies, tried.living_lost = len(found & set(doomed)), len(set(made) - set(doomed) - found)
     tried.certificates_silent = sum([await _silent(house, one, stand.kind) for one in doomed])
     await house.close()
-    with provider_restored(stand, folder / "storage"):
-        async with started(stand) as restored:
-            tried.with_provider = len(await _decryptable(taken, restored, of) & set(doomed))
+    await asyncio.to_thread(copy_storage, stand, folder / "since")
+
+    async def from_storage(backup: Path) -> int:
+        with provider_restored(stand, backup):
+            async with started(stand) as restored:
+                return len(await _decryptable(taken, restored, of) & set(doomed))
+
+    tried.with_provider = await from_storage(folder / "storage")
+    tried.with_provider_since = await from_storage(folder / "since")
     return tried
 
 

@@ -47,6 +47,7 @@ def test_copies_of_everything_but_the_provider_bring_no_destroyed_recording_back
     assert told.halves > 0
     assert (told.from_copies, told.living_lost, told.certificates_silent) == (0, 0, 0)
     assert told.with_provider == told.destroyed  # what the certificates wait for
+    assert told.with_provider_since == 0
 
 
 def test_killed_in_the_destroy_path_certificate_and_entry_go_with_the_destruction(tmp_path: Path) -> None:
