@@ -123,6 +123,7 @@ class _Kill:
         checks.plays(looked_at, promise="an earlier recording:")
         if kept := checks.recording(scene, dead):
             self._living.append(kept)
+        checks.unchanged(self._house.vault)
         checks.log_sound()
 
     async def _victim(self) -> str:
@@ -157,6 +158,7 @@ def figures(tally: Tally, seed: int) -> Iterator[Figure]:
         ("recordings.crash.not_marked_interrupted", tally.not_marked),
         ("recordings.crash.log_unsound", tally.log_unsound),
         ("recordings.crash.entries_missing", tally.entries_missing),
+        ("recordings.crash.sealed_changed", tally.sealed_changed),
         ("deletion.crash.broken_promises", tally.broken_promises),
     ):
         yield measured(name, count, "of all", n=n, seed=seed, at_most=0)

@@ -1,9 +1,11 @@
 """What must be true after a kill and a restart; every broken promise is a sentence."""
 
 import base64
+import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import av
@@ -29,10 +31,12 @@ class Tally:
     broken_promises: int = 0
     log_unsound: int = 0
     entries_missing: int = 0
+    sealed_changed: int = 0
     lost: list[float] = field(default_factory=list)
     recovery: list[float] = field(default_factory=list)
     restart: list[float] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    sealed: dict[str, bytes] = field(default_factory=dict)  # by file name, the hash of its octets when first seen
 
 
 @dataclass(slots=True)
@@ -134,6 +138,14 @@ class Checks:
         if verdict["exit"] != 0:
             self.tally.log_unsound += 1
             self.said.append(f"audit log: {verdict}")
+
+    def unchanged(self, vault: Path) -> None:
+        """A sealed file keeps its octets for ever: neither kills nor new wrapping keys touch them."""
+        for path in vault.glob("*.sealed"):
+            content = hashlib.sha256(path.read_bytes()).digest()
+            if self.tally.sealed.setdefault(path.name, content) != content:
+                self.tally.sealed_changed += 1
+                self.said.append(f"{path.name} is another one")
 
     def _in(self, state: str) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = self.clinic.admin.get(f"/api/v1/recordings?state={state}")["items"]

@@ -5,12 +5,14 @@
 
 import os
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from benchmarks.crash import LOST_AT_MOST, RECOVERED_WITHIN, crash, plan
-from benchmarks.crash_checks import Tally
+from benchmarks.crash_checks import Checks, Tally
 from benchmarks.crash_points import POINTS
+from tests.faults.clinic import Clinic
 
 SEED = int(os.environ.get("SEED", "") or 7)
 TEN = {"start", "mid", "flush", "part", "pause", "stop", "sealing", "recovery", "rewrap", "delete"}
@@ -36,9 +38,19 @@ def test_a_plan_has_every_point_in_each_round_and_is_the_same_for_the_same_seed(
     assert plan(10, SEED, "delete/4") == [("delete", 4)]
 
 
+def test_a_sealed_file_that_became_another_one_is_seen(tmp_path: Path) -> None:
+    tally, sealed = Tally(), tmp_path / "fil_a.sealed"
+    checks = Checks(cast("Clinic", None), tally)  # asks it nothing
+    for content in (b"one", b"one", b"two"):
+        sealed.write_bytes(content)
+        checks.unchanged(tmp_path)
+    assert (tally.sealed_changed, checks.said) == (1, ["fil_a.sealed is another one"])
+
+
 def all_is_kept(tally: Tally, kills: int) -> None:
     assert not tally.faults, "\n".join(tally.faults)
     assert len(tally.recovery) == kills
     assert max(tally.recovery) <= RECOVERED_WITHIN
+    assert len(tally.sealed) > kills
     assert tally.lost
     assert max(tally.lost) <= LOST_AT_MOST
