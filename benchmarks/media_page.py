@@ -5,6 +5,7 @@ What two people notice is measured by what their pages play and show. Every figu
 
 import os
 import random
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from tests.browser.firewall import may_wall, walled
 from tests.browser.outage import Pair, cabled
 from tests.browser.test_narrow_networks import RELAYED, only_443
 from tests.browser.test_turning import goes
+from tests.faults.lost_worker import carrier
 from tests.partners.coturn import Coturn
 from tests.stories.people import Person
 
@@ -29,8 +31,9 @@ STEP = 2.0  # seconds after which a page tries anew: an outage ends somewhere wi
 
 
 def run(seed: int) -> Iterator[Figure]:
-    """Outages, turns, narrow networks."""
+    """Outages, lost workers, turns, narrow networks."""
     yield from _outages(seed)
+    yield from _lost_workers(seed)
     yield from _turns(seed)
     yield from _narrow(seed)
 
@@ -52,6 +55,20 @@ def _outages(seed: int) -> Iterator[Figure]:
     yield measured("media.outage.page_sound", max(one[0] for one in found), "s", n=TIMES, seed=seed)
     yield measured("media.outage.page_pictures", max(one[1] for one in found), "s", n=TIMES, seed=seed)
     yield measured("media.outage.page_recovery", max(both), "s", n=TIMES, seed=seed, at_most=2)
+
+
+def _lost_workers(seed: int) -> Iterator[Figure]:
+    """One relayed call, the process that carries it killed again and again."""
+    found = []
+    with tempfile.TemporaryDirectory() as folder, clinic(Path(folder), RELAYED | {"MEDIA__WORKERS": "1"}) as at:
+        pair = Pair(at)
+        for _ in range(TIMES):
+            os.kill(carrier(at.house), signal.SIGKILL)
+            found.append(pair.worst_since(1000 * time.time()))
+            say(f"  a killed worker: {found[-1][0]:.2f} s without sound, {found[-1][1]:.2f} s of a still picture")
+        at.go_home()
+    yield measured("media.worker.page_silent", max(one[0] for one in found), "s", n=TIMES, seed=seed, at_most=5)
+    yield measured("media.worker.page_frozen", max(one[1] for one in found), "s", n=TIMES, seed=seed, at_most=5)
 
 
 def _turns(seed: int) -> Iterator[Figure]:

@@ -69,10 +69,23 @@ class Pair:
         self.people[0].page.wait_for_timeout(1000 * seconds)
         cable.pulled = False
         back = 1000 * time.time()
-        self.people[0].page.wait_for_timeout(1000 * STEADY)
-        found = [stretches(who)[other] for who, other in zip(self.people, reversed(self.ids), strict=True)]
+        found = self._looked_on()
         sound = max(_until(one["silences"], back, LOST_SOUND) for one in found)
         return sound, max(_until(one["freezes"], back, FROZEN) for one in found)
+
+    def worst_since(self, moment: float) -> tuple[float, float]:
+        """Seconds of the longest silence and of the longest freeze from a millisecond of the epoch on."""
+        found = self._looked_on()
+        silent, frozen = (
+            max(end - begin for one in found for begin, end in one[what] if end > moment)
+            for what in ("silences", "freezes")
+        )
+        return silent / 1000, frozen / 1000
+
+    def _looked_on(self) -> list[dict[str, list[tuple[float, float]]]]:
+        """What each missed of the other, up to some seconds from now; the last of it goes on."""
+        self.people[0].page.wait_for_timeout(1000 * STEADY)
+        return [stretches(who)[other] for who, other in zip(self.people, reversed(self.ids), strict=True)]
 
 
 def _until(stretches: list[tuple[float, float]], back: float, longest: float) -> float:
